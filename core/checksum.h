@@ -1,0 +1,18 @@
+/* checksum.h: CRC-32 and inflate through zlib (the only user of its header), and SHA-256. */
+#ifndef PARE_CORE_CHECKSUM_H
+#define PARE_CORE_CHECKSUM_H
+
+#include <stdint.h>
+
+#include "core/status.h"
+
+/* CRC-32 (zlib's, RFC 1952), in parallel over blocks of 1 MiB; the same value as one zlib call. */
+uint32_t pare_crc32(uint32_t crc, const void *bytes, size_t size);
+
+/* SHA-256 (FIPS 180-4), as 64 hexadecimal digits and a NUL. */
+void pare_sha256_hex(const void *bytes, size_t size, char hex[65]);
+
+/* Raw deflate data into exactly `size` bytes: anything else is PARE_INPUT. */
+pare_status pare_inflate_raw(void *out, size_t size, const void *in, size_t in_size);
+
+#endif

@@ -1,0 +1,40 @@
+/* tensor.h: a matrix of reals with room for its gradient. */
+#ifndef PARE_CORE_TENSOR_H
+#define PARE_CORE_TENSOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/memory.h"
+#include "core/real.h"
+
+/* data[rows, cols], row-major, no gaps. grad has the same shape, or is NULL where no gradient is
+ * wanted or none has arrived yet. A vector is one row. The arena that made it owns both. */
+typedef struct pare_tensor {
+    real *data;
+    real *grad;
+    int64_t rows, cols;
+    bool needs_grad; /* a gradient is wanted for it or for something below it */
+} pare_tensor;
+
+static inline int64_t pare_tensor_size(const pare_tensor *x)
+{
+    return x->rows * x->cols;
+}
+
+/* Uninitialised data, no gradient; NULL with PARE_MEMORY set. */
+pare_tensor *pare_tensor_new(pare_arena *arena, int64_t rows, int64_t cols);
+
+enum { PARE_NAME_SIZE = 128 };
+
+/* A named tensor that is trained and saved: one entry of a model's list. */
+typedef struct pare_param {
+    char name[PARE_NAME_SIZE]; /* as in Hugging Face: "bert.encoder.layer.0.attention.self.query.weight" */
+    pare_tensor tensor;
+    int rank;    /* 1 or 2: the rank it is stored with (a vector's tensor is [1, n]) */
+    int layer;   /* -1 embeddings, 0 ... encoder layers, num_hidden_layers pooler and head */
+    bool decay;  /* weight decay applies: matrices, not biases and LayerNorm */
+    bool frozen; /* neither gradient nor optimiser state */
+} pare_param;
+
+#endif

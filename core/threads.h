@@ -1,0 +1,26 @@
+/* threads.h: work cut into numbered tiles, run by a fixed team.
+ *
+ *   static void add_tile(void *context, int64_t tile) { ... }
+ *   pare_parallel(n_tiles, add_tile, &args);
+ *
+ * The number and shape of tiles depend on the shapes of the data and never on the number of
+ * threads, and two tiles never write the same memory: so results are the same bits at any thread
+ * count. Tiles are handed out in order, the next free thread taking the next one. */
+#ifndef PARE_CORE_THREADS_H
+#define PARE_CORE_THREADS_H
+
+#include <stdint.h>
+
+#include "pare.h" /* pare_threads_set, pare_threads */
+
+typedef void pare_tile_function(void *context, int64_t tile);
+
+/* Runs function(context, t) for every t in [0, n_tiles); returns when all are done. A call from
+ * inside a tile runs its tiles one after the other. */
+void pare_parallel(int64_t n_tiles, pare_tile_function *function, void *context);
+
+/* The team's member that runs the calling tile, in [0, pare_threads()): for scratch memory a
+ * thread, never for results. */
+int pare_thread_index(void);
+
+#endif

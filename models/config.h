@@ -1,0 +1,42 @@
+/* config.h: BERT's hyper-parameters, with the names and the meaning of Hugging Face's config.json. */
+#ifndef PARE_MODELS_CONFIG_H
+#define PARE_MODELS_CONFIG_H
+
+#include "core/json.h"
+
+typedef enum pare_activation {
+    PARE_ACT_NONE,
+    PARE_ACT_GELU,     /* x/2 (1 + erf(x/sqrt 2)) */
+    PARE_ACT_GELU_NEW, /* tanh approximation; also "gelu_pytorch_tanh" */
+    PARE_ACT_RELU,
+    PARE_ACT_TANH
+} pare_activation;
+
+typedef struct pare_config {
+    int64_t vocab_size;
+    int64_t hidden_size;
+    int64_t num_hidden_layers;
+    int64_t num_attention_heads;
+    int64_t intermediate_size;
+    int64_t max_position_embeddings;
+    int64_t type_vocab_size;
+    pare_activation hidden_act;
+    double hidden_dropout_prob;
+    double attention_probs_dropout_prob;
+    double classifier_dropout; /* < 0: null, hidden_dropout_prob is used */
+    double layer_norm_eps;
+    double initializer_range;
+    int64_t pad_token_id;
+} pare_config;
+
+/* Reads a config.json. Defaults as in transformers' BertConfig. Refused by name, as PARE_INPUT:
+ * another model_type than bert, position_embedding_type other than absolute, unknown hidden_act,
+ * decoders, sizes < 1, hidden_size no multiple of num_attention_heads. `where` is a path. */
+pare_status pare_config_read(const pare_json *json, const char *where, pare_config *out);
+
+/* The members of config.json that describe the network; the caller adds labels and frees it. */
+pare_json *pare_config_to_json(const pare_config *config);
+
+const char *pare_activation_name(pare_activation activation); /* "gelu", ... */
+
+#endif

@@ -1,0 +1,92 @@
+/* model.h: what a pare_model is made of.
+ *
+ * The structure is ragged from the start: each layer has its own heads and sizes, each linear map
+ * its own kind. Dropping layers or heads, factorising, quantising are functions from one such
+ * structure to another; the forward pass (models/bert.h) only walks it.
+ *
+ * Every trained tensor is in one list, params[], in Hugging Face's order and under its names: the
+ * optimiser, the checkpoint, export and the accounts all walk that list. */
+#ifndef PARE_MODELS_MODEL_H
+#define PARE_MODELS_MODEL_H
+
+#include "core/tensor.h"
+#include "models/config.h"
+
+/* y = x·Wᵀ + b for x[T, in], y[T, out]. Later kinds (factorised, int8) are more values here and one
+ * more row in the table of models/weight.c. */
+typedef struct pare_weight {
+    int64_t in, out;
+    pare_param *weight; /* [out, in] */
+    pare_param *bias;   /* [out] */
+} pare_weight;
+
+typedef struct pare_norm {
+    pare_param *weight; /* gamma [n] */
+    pare_param *bias;   /* beta [n] */
+} pare_norm;
+
+typedef struct pare_layer {
+    int64_t num_heads, head_size; /* heads * head_size columns of query, key and value */
+    pare_weight query, key, value, attention_output;
+    pare_norm attention_norm;
+    pare_weight intermediate, output;
+    pare_norm output_norm;
+} pare_layer;
+
+/* How text becomes tokens. */
+typedef struct pare_vocabulary_spec {
+    char *text;         /* vocab.txt: one token a line, "\n" ended */
+    bool do_lower_case;
+    int strip_accents;  /* 1, 0, or -1: as do_lower_case */
+    bool tokenize_chinese_chars;
+} pare_vocabulary_spec;
+
+struct pare_model {
+    pare_arena *arena; /* owns everything below */
+    pare_config config;
+
+    pare_param *word_embeddings, *position_embeddings, *token_type_embeddings;
+    pare_norm embeddings_norm;
+    pare_layer *layers; /* [config.num_hidden_layers] */
+    pare_weight pooler;     /* weight == NULL: the model has none (it is made before training) */
+    pare_weight classifier; /* weight == NULL: no head */
+
+    pare_param **params; /* every tensor that exists, in file order */
+    int n_params;
+
+    pare_vocabulary_spec vocabulary;
+    char *task;          /* "MRPC", "classify", "regress"; NULL without a head */
+    char **label_names;  /* [n_labels]; NULL for regression and without a head */
+    int64_t n_labels;    /* rows of the head: 1 and label_names == NULL is regression */
+    int64_t trained_length; /* tokens a sentence it was trained at; 0: unknown */
+    char *history;       /* JSON array of what made it: import, drop-layers, finetune, ...; no dates */
+};
+
+/* A model of this shape with tensors of zeros, with or without a pooler and a head of n_labels
+ * (0 = no head). Names begin with "bert." but for "classifier.". */
+pare_status pare_model_new(const pare_config *config, bool with_pooler, int64_t n_labels,
+                           pare_model **out);
+
+/* NULL if the model has no such tensor. */
+pare_param *pare_model_find(const pare_model *model, const char *name);
+
+/* Numbers of weights: all, and those of the encoder's matrices alone (what pruning counts). */
+int64_t pare_model_parameters(const pare_model *model);
+int64_t pare_model_encoder_parameters(const pare_model *model);
+
+/* Copies the strings into the model's arena. NULL members stay as they are. */
+pare_status pare_model_set_vocabulary(pare_model *model, const pare_vocabulary_spec *spec);
+pare_status pare_model_set_labels(pare_model *model, const char *task, const char *const *names,
+                                  int64_t n_labels);
+/* Appends one object to the history; takes `event` over. */
+pare_status pare_model_add_history(pare_model *model, pare_json *event);
+
+/* Makes a missing pooler, and a head of n_labels where there is none of that size:
+ * normal(0, initializer_range) from the seed and the tensor's name, biases 0. *made_head tells. */
+pare_status pare_model_ensure_head(pare_model *model, int64_t n_labels, uint64_t seed,
+                                   bool *made_head);
+
+/* Fills every tensor at random, as BERT is initialised: a model from scratch. */
+void pare_model_initialize(pare_model *model, uint64_t seed);
+
+#endif

@@ -1,0 +1,62 @@
+/* pare.h: fine-tune BERT and make it smaller, on ordinary CPUs. The library's one public header.
+ *
+ *   pare_model *model = NULL;
+ *   if (pare_import("bert-dir", &model) != PARE_OK)
+ *       fprintf(stderr, "error: %s\n", pare_error_message());
+ *   pare_model_save(model, "bert.h5");
+ *   pare_model_free(model);
+ *
+ * Link with -lpare and what pare.pc names. Every function may be called from any thread, but one
+ * model by one thread at a time; products use the threads set by pare_threads_set. */
+#ifndef PARE_H
+#define PARE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PARE_VERSION "0.1.0"
+
+/* What a function returns; the values are the program's exit codes. */
+typedef enum pare_status {
+    PARE_OK = 0,
+    PARE_INTERNAL = 1,  /* a fault of pare's own */
+    PARE_USAGE = 2,     /* an option or argument is wrong */
+    PARE_INPUT = 3,     /* bad input or a corrupt file */
+    PARE_IO = 4,        /* a file could not be read or written; disk full */
+    PARE_MEMORY = 5,    /* out of memory */
+    PARE_DIVERGED = 6,  /* a loss, gradient or weight is not finite */
+    PARE_MISSED = 7,    /* finished, but a stated target was missed */
+    PARE_STOPPED = 75,  /* stopped early with a checkpoint: run again with --resume */
+    PARE_FORCED = 130   /* left at once, on a second interrupt */
+} pare_status;
+
+/* The message of this thread's last failure ("" before one), and what to do next ("" if nothing
+ * is known). Both stay valid until this thread's next failure. */
+const char *pare_error_message(void);
+const char *pare_error_hint(void);
+
+/* A BERT with everything that belongs to it: weights, config, vocabulary, label names, the length
+ * it was trained at, and its history. See models/model.h for its parts. */
+typedef struct pare_model pare_model;
+
+/* Reads a Hugging Face directory (config.json, vocab.txt or tokenizer.json, model.safetensors or
+ * pytorch_model.bin). On success *out is the caller's, to be given to pare_model_free. */
+pare_status pare_import(const char *directory, pare_model **out);
+
+/* Writes a directory that transformers loads with equal logits. It is made if it is missing; each
+ * file in it is replaced atomically. */
+pare_status pare_export(const pare_model *model, const char *directory);
+
+/* Reads and writes pare's one-file model (docs/checkpoint.md). Saving is atomic: the file has its
+ * old or its new content, whatever happens. */
+pare_status pare_model_open(const char *path, pare_model **out);
+pare_status pare_model_save(const pare_model *model, const char *path);
+void pare_model_free(pare_model *model); /* NULL is allowed */
+
+/* The threads that products and passes use; 0 means every core this process may run on. Results
+ * are the same bits at any number. */
+void pare_threads_set(int count);
+int pare_threads(void);
+
+#endif
