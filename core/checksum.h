@@ -9,6 +9,9 @@
 /* CRC-32 (zlib's, RFC 1952), in parallel over blocks of 1 MiB; the same value as one zlib call. */
 uint32_t pare_crc32(uint32_t crc, const void *bytes, size_t size);
 
+/* The CRC-32 of a text whose first part has the CRC `a` and whose last size_b bytes have `b`. */
+uint32_t pare_crc32_join(uint32_t a, uint32_t b, uint64_t size_b);
+
 /* SHA-256 (FIPS 180-4), as 64 hexadecimal digits and a NUL. */
 void pare_sha256_hex(const void *bytes, size_t size, char hex[65]);
 

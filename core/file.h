@@ -26,18 +26,32 @@ typedef struct pare_map {
 pare_status pare_map_open(const char *path, pare_map *map);
 void pare_map_close(pare_map *map);
 
-/* Text appended to a log (metrics.jsonl): one write(2) a call, so that a line is whole or absent. */
+/* A file read piece by piece, by any number of threads at once; bytes past its end are an error. */
+typedef struct pare_input pare_input;
+pare_status pare_input_open(const char *path, pare_input **out);
+uint64_t pare_input_size(const pare_input *in);
+pare_status pare_input_read_at(const pare_input *in, uint64_t at, void *bytes, size_t size);
+void pare_input_close(pare_input *in); /* NULL is allowed */
+
+/* Text appended to a log (metrics.jsonl): one write a call, so that a line is whole or absent. */
 pare_status pare_file_append(const char *path, const char *text, size_t size);
 
-/* Atomic output. */
+/* Atomic output. The temporary name is the final one with ".tmp" behind it: what a killed process
+ * leaves there is overwritten by the next try, and may be removed by anyone. A symbolic link is
+ * followed, so that its target is replaced. Devices and pipes (/dev/stdout) are written at once. */
 typedef struct pare_output pare_output;
 pare_status pare_output_open(const char *path, pare_output **out);
-void pare_output_write(pare_output *out, const void *bytes, size_t size);            /* at the end */
+/* Says how many bytes will come: a failure at once if they do not fit the disk. */
+pare_status pare_output_reserve(pare_output *out, uint64_t size);
+void pare_output_write(pare_output *out, const void *bytes, size_t size); /* at the end */
 void pare_output_write_at(pare_output *out, uint64_t at, const void *bytes, size_t size);
+void pare_output_resize(pare_output *out, uint64_t size); /* cuts its end, or adds zeros */
+/* Any number of threads may read at once while nothing is being written. */
 pare_status pare_output_read_at(pare_output *out, uint64_t at, void *bytes, size_t size);
 uint64_t pare_output_size(const pare_output *out);
 pare_status pare_output_status(const pare_output *out); /* the first error, if there was one */
 const char *pare_output_temporary(const pare_output *out); /* its name until the commit */
+pare_status pare_output_sync(pare_output *out); /* all that was written is on the disk */
 pare_status pare_output_commit(pare_output *out); /* frees out in any case; on error the temporary
                                                      file is gone and the final one is untouched */
 void pare_output_abort(pare_output *out);         /* NULL is allowed */

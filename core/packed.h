@@ -4,6 +4,13 @@
 
 #include <stdint.h>
 
+/* Which token each row of a matrix belongs to: what keys its dropout mask. */
+typedef struct pare_rows {
+    int64_t n;
+    const uint32_t *example;  /* [n] example's number in the data set */
+    const int32_t *position;  /* [n] place in the sentence; NULL: all 0 ([CLS] rows) */
+} pare_rows;
+
 /* Sentence s has the tokens offset[s] <= t < offset[s + 1]; its first token is [CLS]. The example
  * numbers key the dropout masks: order, batching and sharding cannot change a sentence's masks. */
 typedef struct pare_packed {
@@ -14,7 +21,8 @@ typedef struct pare_packed {
     const int32_t *ids;      /* [n_tokens] rows of the word embeddings */
     const int32_t *types;    /* [n_tokens] segment 0 or 1 */
     const int32_t *positions; /* [n_tokens] place in the sentence, from 0 */
-    const uint32_t *example; /* [n_sentences] number in the data set */
+    pare_rows tokens;         /* [n_tokens] all rows */
+    pare_rows firsts;         /* [n_sentences] the [CLS] rows */
 } pare_packed;
 
 #endif

@@ -4,7 +4,7 @@
  * four 32-bit words is a pure function of a 64-bit key and a 128-bit counter. There is no state:
  * resuming a run needs no generator to be saved, and the order of the work cannot matter.
  *
- * key = seed; counter = (index, index2, index3, step ^ purpose << 28): see pare_random. */
+ * key = seed; counter = (a, b, c, step ^ purpose << 28): see pare_random. */
 #ifndef PARE_CORE_PHILOX_H
 #define PARE_CORE_PHILOX_H
 
@@ -14,8 +14,7 @@
 typedef enum pare_purpose {
     PARE_RANDOM_SHUFFLE = 1,
     PARE_RANDOM_INIT,
-    PARE_RANDOM_HIDDEN_DROPOUT,
-    PARE_RANDOM_ATTENTION_DROPOUT,
+    PARE_RANDOM_DROPOUT,
     PARE_RANDOM_GATE,
     PARE_RANDOM_DATA
 } pare_purpose;

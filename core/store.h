@@ -19,7 +19,7 @@ size_t pare_dtype_size(pare_dtype dtype);
 
 enum { PARE_MAX_RANK = 4 };
 
-/* One array. Written: data is read. Listed: data is NULL. */
+/* One array of at least one element. Written: data is read. Listed: data is NULL. */
 typedef struct pare_array {
     const char *name;
     pare_dtype dtype;
@@ -28,10 +28,14 @@ typedef struct pare_array {
     const void *data;
 } pare_array;
 
-/* One attribute of the root or, with `of`, of that group or array. Exactly one value is set by
- * its type. Strings may be long (a vocabulary): they are stored as scalar string datasets when
- * they pass 32 KiB, and read back the same way. */
-typedef enum pare_attribute_type { PARE_ATTR_INT, PARE_ATTR_DOUBLE, PARE_ATTR_STRING } pare_attribute_type;
+/* One attribute of the root. The value that its type names is set. Strings may be long (a
+ * vocabulary): those that pass 32 KiB, and those whose name is a path ("model/vocab.txt"), are
+ * stored as scalar string datasets, and read back the same way. */
+typedef enum pare_attribute_type {
+    PARE_ATTR_INT,
+    PARE_ATTR_DOUBLE,
+    PARE_ATTR_STRING
+} pare_attribute_type;
 typedef struct pare_attribute {
     const char *name;
     pare_attribute_type type;
@@ -56,6 +60,7 @@ pare_status pare_store_open(const char *path, pare_store **out);
 void pare_store_close(pare_store *store); /* NULL is allowed */
 pare_status pare_store_verify(const char *path); /* the checks alone */
 
+/* The arrays, sorted by name. */
 size_t pare_store_count(const pare_store *store);
 const pare_array *pare_store_array(const pare_store *store, size_t index);
 /* NULL if there is no such array. */

@@ -8,13 +8,15 @@
 #include "core/memory.h"
 #include "core/real.h"
 
-/* data[rows, cols], row-major, no gaps. grad has the same shape, or is NULL where no gradient is
- * wanted or none has arrived yet. A vector is one row. The arena that made it owns both. */
+/* data[rows, cols], row-major, no gaps. A vector is one row. The arena that made it owns data.
+ * grad has the same shape or is NULL; its content counts only when has_grad is set: the first
+ * contribution overwrites, later ones add, and nobody has to zero it. */
 typedef struct pare_tensor {
     real *data;
     real *grad;
     int64_t rows, cols;
     bool needs_grad; /* a gradient is wanted for it or for something below it */
+    bool has_grad;   /* grad holds one */
 } pare_tensor;
 
 static inline int64_t pare_tensor_size(const pare_tensor *x)

@@ -3,14 +3,7 @@
 #define PARE_MODELS_CONFIG_H
 
 #include "core/json.h"
-
-typedef enum pare_activation {
-    PARE_ACT_NONE,
-    PARE_ACT_GELU,     /* x/2 (1 + erf(x/sqrt 2)) */
-    PARE_ACT_GELU_NEW, /* tanh approximation; also "gelu_pytorch_tanh" */
-    PARE_ACT_RELU,
-    PARE_ACT_TANH
-} pare_activation;
+#include "core/kernels.h" /* pare_activation */
 
 typedef struct pare_config {
     int64_t vocab_size;

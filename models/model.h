@@ -59,13 +59,26 @@ struct pare_model {
     char **label_names;  /* [n_labels]; NULL for regression and without a head */
     int64_t n_labels;    /* rows of the head: 1 and label_names == NULL is regression */
     int64_t trained_length; /* tokens a sentence it was trained at; 0: unknown */
-    char *history;       /* JSON array of what made it: import, drop-layers, finetune, ...; no dates */
+    char *history;       /* JSON array of what made it: import, finetune, ...; no dates */
 };
 
 /* A model of this shape with tensors of zeros, with or without a pooler and a head of n_labels
  * (0 = no head). Names begin with "bert." but for "classifier.". */
 pare_status pare_model_new(const pare_config *config, bool with_pooler, int64_t n_labels,
                            pare_model **out);
+
+/* What a dense model's tensors are, before there is one: tensor `index` of params[] of a model of
+ * this config. Importing checks a file against it: nothing is allocated on a file's word. */
+typedef struct pare_slot {
+    char name[PARE_NAME_SIZE];
+    int rank;
+    int64_t rows, cols; /* a vector: rows 1 */
+    int layer;
+    bool decay;
+} pare_slot;
+int64_t pare_slot_count(const pare_config *config, bool with_pooler, int64_t n_labels);
+void pare_slot_at(const pare_config *config, bool with_pooler, int64_t n_labels, int64_t index,
+                  pare_slot *out);
 
 /* NULL if the model has no such tensor. */
 pare_param *pare_model_find(const pare_model *model, const char *name);
@@ -74,15 +87,21 @@ pare_param *pare_model_find(const pare_model *model, const char *name);
 int64_t pare_model_parameters(const pare_model *model);
 int64_t pare_model_encoder_parameters(const pare_model *model);
 
-/* Copies the strings into the model's arena. NULL members stay as they are. */
+/* Copies the strings into the model's arena; a text or task that is NULL stays as it is. Without
+ * names, one label is regression, and more are called LABEL_0, LABEL_1, ... */
 pare_status pare_model_set_vocabulary(pare_model *model, const pare_vocabulary_spec *spec);
 pare_status pare_model_set_labels(pare_model *model, const char *task, const char *const *names,
                                   int64_t n_labels);
 /* Appends one object to the history; takes `event` over. */
 pare_status pare_model_add_history(pare_model *model, pare_json *event);
 
+/* A pooler of zeros where there is none; a head of zeros instead of any that was there. */
+pare_status pare_model_add_pooler(pare_model *model);
+pare_status pare_model_add_head(pare_model *model, int64_t n_labels);
+
 /* Makes a missing pooler, and a head of n_labels where there is none of that size:
- * normal(0, initializer_range) from the seed and the tensor's name, biases 0. *made_head tells. */
+ * normal(0, initializer_range) from the seed and the tensor's name, biases 0. *made_head tells (it
+ * may be NULL). A head of another size takes its label names with it: set them anew. */
 pare_status pare_model_ensure_head(pare_model *model, int64_t n_labels, uint64_t seed,
                                    bool *made_head);
 

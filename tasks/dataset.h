@@ -1,5 +1,22 @@
 /* dataset.h: examples read from a task's files.
  *
+ *   pare_data_options options = {.task = "MRPC", .data = "glue", .split = "dev"};
+ *   pare_dataset *dev = NULL;
+ *   PARE_TRY(pare_dataset_read(&options, &dev));
+ *   for (int64_t i = 0; i < dev->n; i++)
+ *       use(dev->examples[i].text, dev->examples[i].pair, dev->examples[i].label);
+ *   pare_dataset_free(dev);
+ *
+ * GLUE's files are read by the official columns' places, whatever their header says. A user's
+ * columns are named by the header or JSON key, or numbered from 0. Where all are numbers a TSV or
+ * CSV need not have a header: the first row is passed over as one if its label is no number and
+ * all other labels are, or all others occur twice and it never again ("regress": if its target is
+ * no number; label names given: if it is none of them). A note on stderr says so.
+ *
+ * A user's labels are collected from the train split (from the file that is read, where there is
+ * none), all of it whatever the limit, and numbered from 0: by value if every one is a number,
+ * else by their bytes. Blanks around a label do not count.
+ *
  * A row with too few columns, an unknown label or a target that is no number is skipped, reported
  * on stderr with file:line (the first few) and counted; with strict it is PARE_INPUT. Invalid UTF-8
  * becomes U+FFFD. A file without a single usable row is PARE_INPUT. */
@@ -14,6 +31,7 @@ typedef struct pare_example {
     int32_t label;           /* -1: none (test files) */
     double target;           /* regression */
     int64_t line;            /* 1-based, in its file */
+    int64_t row;             /* 0-based among the split's rows, skipped ones too: GLUE's index */
 } pare_example;
 
 typedef struct pare_dataset {
@@ -31,13 +49,13 @@ typedef struct pare_data_options {
     const char *task;         /* a GLUE name, or "classify", "regress" */
     const char *data;         /* GLUE: the folder of folders or the task's own; else a file, or a
                                  folder with train/dev/test .tsv, .csv or .jsonl */
-    const char *split;        /* "train", "dev", "test", "dev_matched", "dev_mismatched" */
+    const char *split;        /* "train", "dev" (also for NULL), "test", ...: see source.h */
     const char *text_column;  /* user's files: by name or 0-based number; NULL for GLUE */
     const char *pair_column;
     const char *label_column;
     bool strict;
     int64_t limit;            /* the first N usable rows; 0 = all */
-    const char *const *label_names; /* numbering to keep for a user's file (a trained model's); or NULL */
+    const char *const *label_names; /* numbering to keep for a user's file; or NULL */
     int n_labels;
 } pare_data_options;
 

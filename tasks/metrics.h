@@ -1,13 +1,20 @@
 /* metrics.h: GLUE's metrics, as scikit-learn and scipy compute them, in double.
  *
- * Undefined cases: F1 and Matthews are 0 (zero_division=0); a correlation with a constant, or of
- * fewer than two points, is NaN, which JSON shows as null. */
+ *   double f1;
+ *   PARE_TRY(pare_metric_compute(pare_metric_find("f1"), &outcomes, &f1));
+ *
+ * Undefined cases: F1 and Matthews are 0 (zero_division=0); accuracy of nothing is NaN, and so is
+ * a correlation with a constant, of fewer than two points or with a value that is not finite;
+ * JSON shows NaN as null. "f1" is that of label 1 of two: with other labels it is NaN. */
 #ifndef PARE_TASKS_METRICS_H
 #define PARE_TASKS_METRICS_H
 
 #include <stdint.h>
 
 #include "core/status.h"
+
+/* Label ids that F1 and Matthews can count lie below this; they are NaN where one does not. */
+enum { PARE_METRIC_CLASSES = 1024 };
 
 /* What was predicted for each of n examples. Classification fills label and prediction,
  * regression target and score. */
@@ -26,7 +33,13 @@ typedef struct pare_metric {
     pare_metric_function *compute;
 } pare_metric;
 
+/* PARE_MEMORY where ranks found no room; the row's own function then gives NaN. */
+pare_status pare_metric_compute(const pare_metric *metric, const pare_outcomes *outcomes,
+                                double *value);
+
 /* NULL if there is no metric of that name. */
 const pare_metric *pare_metric_find(const char *name);
+size_t pare_metric_count(void);
+const pare_metric *pare_metric_at(size_t index);
 
 #endif

@@ -1,5 +1,7 @@
-/* tokenizer.h: BERT's WordPiece tokenizer, equal to Hugging Face's BertTokenizerFast for every
- * Unicode string. */
+/* tokenizer.h: BERT's WordPiece tokenizer, equal to Hugging Face's BertTokenizerFast.
+ *
+ * Equal means the same ids and types for every Unicode string, with or without lower case, accents
+ * and split ideographs, at every length. */
 #ifndef PARE_TASKS_TOKENIZER_H
 #define PARE_TASKS_TOKENIZER_H
 
@@ -8,7 +10,7 @@
 typedef struct pare_tokenizer pare_tokenizer;
 
 /* Builds the lookup tables of a vocabulary. Special tokens that are missing from it are PARE_INPUT,
- * by name ([MASK] may be). The text is copied. */
+ * by name ([PAD] and [MASK] may be). The text is copied. */
 pare_status pare_tokenizer_new(const pare_vocabulary_spec *spec, pare_tokenizer **out);
 void pare_tokenizer_free(pare_tokenizer *tokenizer); /* NULL is allowed */
 int32_t pare_tokenizer_vocabulary_size(const pare_tokenizer *tokenizer);

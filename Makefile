@@ -1,0 +1,136 @@
+# Makefile: `make`, `make test`, `make install PREFIX=/usr/local`; ./bootstrap fetches libraries.
+
+# ---- Yours to set: make CC=clang PREFIX=$HOME/.local -------------------------------------------
+CC = cc
+CFLAGS =
+LDFLAGS =
+PREFIX = /usr/local
+DESTDIR =
+BUILD = build
+CLANG = clang
+
+# ---- Flags -------------------------------------------------------------------------------------
+OPTIMIZE = -O3
+HARDEN = -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+# Never -ffast-math: it breaks NaN traps, -inf masks and resuming to the bit.
+FLAGS = -std=gnu11 $(OPTIMIZE) -g -fno-math-errno -fopenmp -fPIE -Wall -Wextra -Wshadow \
+        -Wstrict-prototypes -Werror -MMD -MP -I. $(HARDEN) $(VARIANT)
+LINK = -fopenmp -pie -Wl,-z,relro,-z,now $(VARIANT)
+
+# One binary for all: only the files named for an instruction set may use it, and a table in core
+# picks among them at run time. On other machines those files compile to nothing.
+MACHINE := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
+ifeq ($(MACHINE),x86_64)
+BASE = -march=x86-64-v2
+AVX2 = -mavx2 -mfma
+AVX512 = -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512
+endif
+arch = $(BASE) $(if $(filter %_avx2.c,$(1)),$(AVX2)) $(if $(filter %_avx512.c,$(1)),$(AVX512)) \
+       $(if $(filter %_portable.c,$(1)),-ffp-contract=off)
+
+# A library's flags by pkg-config; where it has no such file, plain -l does on most systems.
+flags = $(or $(shell pkg-config --$(1) $(2) 2>/dev/null),$(3))
+INCLUDES := $(foreach p,hdf5 blis jansson inih libutf8proc,$(call flags,cflags,$p))
+LIBS := $(call flags,libs,hdf5,-lhdf5) $(call flags,libs,blis,-lblis) \
+        $(call flags,libs,jansson,-ljansson) $(call flags,libs,inih,-linih) \
+        $(call flags,libs,libutf8proc,-lutf8proc) $(call flags,libs,zlib,-lz) -lm
+CMOCKA = $(call flags,libs,cmocka,-lcmocka)
+
+# ---- Files -------------------------------------------------------------------------------------
+ROOMS = core core/cpu autograd optim models prune tasks cli
+SOURCES := $(wildcard $(ROOMS:=/*.c))
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
+LIBRARY = $(BUILD)/libpare.a
+TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/test_*.c))
+BENCHES := $(patsubst %.c,$(BUILD)/%,$(wildcard bench/*.c))
+# What a build with real = double runs: gradients per element, and goldens to 1e-9.
+DOUBLE = $(BUILD)-double
+DOUBLE_TESTS := $(foreach t,$(TESTS),$(if $(findstring grad,$t)$(findstring golden,$t),$t))
+
+JOBS := $(shell nproc 2>/dev/null || echo 2)
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(JOBS)
+endif
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+# ---- Building ----------------------------------------------------------------------------------
+all: $(BUILD)/pare $(LIBRARY)
+
+$(BUILD)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) $(call arch,$<) $(INCLUDES) $(CFLAGS) -c $< -o $@
+
+$(LIBRARY): $(filter-out $(BUILD)/cli/main.o,$(OBJECTS))
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/pare: $(OBJECTS)
+	$(CC) $(LINK) $(CFLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
+
+$(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIBRARY)
+	$(CC) $(LINK) $(CFLAGS) $(LDFLAGS) $^ $(LIBS) $(CMOCKA) -o $@
+
+$(BUILD)/bench/%: $(BUILD)/bench/%.o $(LIBRARY)
+	$(CC) $(LINK) $(CFLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
+
+# ---- Testing: every variant is the same Makefile with another BUILD and more flags -------------
+# (Sanitizers make compilers warn of what is not so: -w; the plain build has the warnings.)
+test: build-tests
+	@BUILD=$(BUILD) tests/run.sh
+build-tests: all $(TESTS)
+	@$(MAKE) --no-print-directory BUILD=$(DOUBLE) VARIANT=-DPARE_DOUBLE double-programs
+
+double-programs: $(DOUBLE_TESTS)
+double-test:
+	@$(MAKE) --no-print-directory BUILD=$(DOUBLE) VARIANT=-DPARE_DOUBLE run-double
+run-double: $(DOUBLE_TESTS)
+	@tests/run.sh $^
+run-tests: $(TESTS)
+	@BUILD=$(BUILD) tests/run.sh $^
+
+again = +@$(MAKE) --no-print-directory BUILD=build/$(1) OPTIMIZE=-O1 HARDEN= \
+        VARIANT="-w -fsanitize=$(2) -fno-omit-frame-pointer" run-tests
+asan-test:
+	$(call again,asan,address)
+ubsan-test:
+	$(call again,ubsan,undefined -fno-sanitize-recover=all)
+# libomp with its Archer tool tells the sanitizer what OpenMP's barriers order; libgomp cannot.
+tsan-test: export OMP_TOOL_LIBRARIES = $(shell $(CLANG) -print-file-name=libarcher.so)
+tsan-test: export TSAN_OPTIONS = ignore_noninstrumented_modules=1 $(TSAN)
+tsan-test:
+	$(call again,tsan,thread) CC=$(CLANG)
+valgrind-test: $(TESTS)
+	@UNDER="valgrind -q --error-exitcode=99 --leak-check=full" tests/run.sh $^
+
+bench: $(BUILD)/pare $(BENCHES)
+	@set -e; for b in $(BENCHES); do echo "== $$b"; $$b; done
+demo: $(BUILD)/pare
+	@$(BUILD)/pare demo
+
+tidy: $(SOURCES:%=tidy/%)
+tidy/%:
+	@clang-tidy --quiet $* -- $(filter-out -Werror -MMD -MP,$(FLAGS)) $(call arch,$*) $(INCLUDES) \
+	    $(if $(filter core/status.c,$*),,-include tests/analyzer.h) 2>&1 | (! grep -A8 error:)
+cppcheck:
+	@cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
+	    --suppressions-list=tests/cppcheck.suppress --error-exitcode=1 -j $(JOBS) -I. $(SOURCES)
+
+# ---- Installing --------------------------------------------------------------------------------
+INTO = $(DESTDIR)$(PREFIX)
+VERSION := $(shell sed -n 's/.*PARE_VERSION "\(.*\)"/\1/p' pare.h)
+install: all
+	install -d $(INTO)/bin $(INTO)/lib/pkgconfig $(INTO)/include $(INTO)/share/pare/configs
+	install $(BUILD)/pare $(INTO)/bin/pare
+	install -m 644 $(LIBRARY) $(INTO)/lib/libpare.a
+	install -m 644 pare.h $(INTO)/include/pare.h
+	install -m 644 $(wildcard configs/*.ini) $(INTO)/share/pare/configs
+	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|; s|@LIBS@|$(LIBS)|' pare.pc.in \
+	    >$(INTO)/lib/pkgconfig/pare.pc
+
+clean:
+	rm -rf build $(BUILD) $(DOUBLE)
+
+.PHONY: all test build-tests run-tests double-programs double-test run-double asan-test \
+        ubsan-test tsan-test valgrind-test bench demo tidy cppcheck install clean
+-include $(OBJECTS:.o=.d) $(TESTS:=.d) $(BENCHES:=.d)

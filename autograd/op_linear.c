@@ -1,0 +1,198 @@
+/* op_linear.c: linear maps, activations, and the choice of rows. */
+#include <string.h>
+
+#include "autograd/ops.h"
+#include "core/gemm.h"
+#include "core/threads.h"
+
+enum { TILE_ROWS = 16, SUM_ROWS = 64 };
+
+static int64_t tiles(int64_t n, int64_t tile)
+{
+    return (n + tile - 1) / tile;
+}
+
+/* ---- rows through an activation, a tile at a time ---- */
+
+typedef struct activation_args {
+    const pare_kernels *k;
+    real *out;
+    const real *dy, *x; /* dy NULL: out = act(x); else out (+)= dy act'(x) */
+    int64_t rows, cols;
+    pare_activation act;
+    bool add;
+} activation_args;
+
+static void activation_tile(void *context, int64_t tile)
+{
+    const activation_args *a = context;
+    const int64_t first = tile * TILE_ROWS;
+    const int64_t rows = a->rows - first < TILE_ROWS ? a->rows - first : TILE_ROWS;
+    const int64_t at = first * a->cols, n = rows * a->cols;
+    if (a->dy)
+        a->k->activate_grad(a->out + at, a->dy + at, a->x + at, n, a->act, a->add);
+    else
+        a->k->activate(a->out + at, a->x + at, n, a->act);
+}
+
+static void activate_rows(real *out, const real *dy, const pare_tensor *x, pare_activation act,
+                          bool add)
+{
+    activation_args args = {pare_kernels_get(), out, dy, x->data, x->rows, x->cols, act, add};
+    pare_parallel(tiles(x->rows, TILE_ROWS), activation_tile, &args);
+}
+
+pare_tensor *pare_activate(pare_tape *t, pare_tensor *x, pare_activation act)
+{
+    if (!x)
+        return NULL;
+    pare_tensor *y = pare_tape_output(t, x->rows, x->cols, x->needs_grad);
+    if (!y)
+        return NULL;
+    activate_rows(y->data, NULL, x, act, false);
+    return pare_tape_record(t, PARE_OP_activate, y, (pare_tensor *[]){x}, 1, &act, sizeof act);
+}
+
+void pare_activate_grad(pare_tape *t, const pare_node *node)
+{
+    const pare_activation *act = node->saved;
+    bool add;
+    real *dx = pare_tape_gradient(t, node->in[0], &add);
+    if (dx)
+        activate_rows(dx, node->out->grad, node->in[0], *act, add);
+}
+
+/* ---- linear ---- */
+
+/* The rows of act(x): x itself, or a copy in scratch. */
+static const real *activated(pare_tape *t, const pare_tensor *x, pare_activation act)
+{
+    if (act == PARE_ACT_NONE)
+        return x->data;
+    real *a = pare_tape_scratch(t, (size_t)pare_tensor_size(x) * sizeof(real));
+    if (a)
+        activate_rows(a, NULL, x, act, false);
+    return a;
+}
+
+pare_tensor *pare_linear(pare_tape *t, pare_tensor *x, pare_activation act, pare_tensor *w,
+                         pare_tensor *b)
+{
+    if (!x || !w)
+        return NULL;
+    if (x->cols != w->cols || (b && b->cols != w->rows))
+        return pare_tape_fail(t, pare_fail(PARE_INTERNAL,
+                                           "linear: x[%lld,%lld] does not meet w[%lld,%lld]",
+                                           (long long)x->rows, (long long)x->cols,
+                                           (long long)w->rows, (long long)w->cols));
+    const bool needs_grad = x->needs_grad || w->needs_grad || (b && b->needs_grad);
+    pare_tensor *y = pare_tape_output(t, x->rows, w->rows, needs_grad);
+    const pare_mark mark = pare_arena_mark(t->scratch);
+    const real *a = y ? activated(t, x, act) : NULL;
+    void *workspace =
+        a ? pare_tape_scratch(t, pare_gemm_workspace(x->rows, w->rows, x->cols)) : NULL;
+    if (workspace)
+        pare_gemm(y->data, w->rows, a, x->cols, false, w->data, w->cols, true, x->rows, w->rows,
+                  x->cols, false, b ? b->data : NULL, workspace);
+    pare_arena_release(t->scratch, mark);
+    if (!workspace)
+        return NULL;
+    return pare_tape_record(t, PARE_OP_linear, y, (pare_tensor *[]){x, w, b}, 3, &act, sizeof act);
+}
+
+typedef struct sum_args {
+    real *partial; /* [tiles, cols] */
+    const real *x;
+    int64_t rows, cols;
+} sum_args;
+
+static void sum_tile(void *context, int64_t tile)
+{
+    const sum_args *a = context;
+    const int64_t first = tile * SUM_ROWS, end = first + SUM_ROWS < a->rows ? first + SUM_ROWS : a->rows;
+    real *sum = a->partial + tile * a->cols;
+    memcpy(sum, a->x + first * a->cols, (size_t)a->cols * sizeof(real));
+    for (int64_t r = first + 1; r < end; r++)
+        pare_kernels_get()->add(sum, a->x + r * a->cols, a->cols);
+}
+
+/* out[cols] (+)= the sum of x's rows, in tiles of SUM_ROWS added in order. */
+static void sum_rows(pare_tape *t, real *out, const real *x, int64_t rows, int64_t cols, bool add)
+{
+    const int64_t n = tiles(rows, SUM_ROWS);
+    sum_args args = {NULL, x, rows, cols};
+    args.partial = pare_tape_scratch(t, (size_t)(n * cols) * sizeof(real));
+    if (!args.partial)
+        return;
+    pare_parallel(n, sum_tile, &args);
+    if (!add)
+        memset(out, 0, (size_t)cols * sizeof(real));
+    for (int64_t i = 0; i < n; i++)
+        pare_kernels_get()->add(out, args.partial + i * cols, cols);
+}
+
+/* dx (+)= (dy·w) act'(x), and dw (+)= dyᵀ·act(x), db (+)= column sums of dy. */
+void pare_linear_grad(pare_tape *t, const pare_node *node)
+{
+    pare_tensor *x = node->in[0], *w = node->in[1], *b = node->in[2];
+    const pare_activation act = *(const pare_activation *)node->saved;
+    const real *dy = node->out->grad;
+    const int64_t rows = x->rows, in = w->cols, out = w->rows;
+    bool add;
+    const pare_mark mark = pare_arena_mark(t->scratch);
+    real *db = b ? pare_tape_gradient(t, b, &add) : NULL;
+    if (db)
+        sum_rows(t, db, dy, rows, out, add);
+    real *dw = pare_tape_gradient(t, w, &add);
+    if (dw) {
+        const real *a = activated(t, x, act);
+        void *workspace = pare_tape_scratch(t, pare_gemm_workspace(out, in, rows));
+        if (a && workspace)
+            pare_gemm(dw, in, dy, out, true, a, in, false, out, in, rows, add, NULL, workspace);
+    }
+    pare_arena_release(t->scratch, mark);
+    real *dx = pare_tape_gradient(t, x, &add);
+    if (dx) {
+        const bool direct = act == PARE_ACT_NONE || !add;
+        real *da = direct ? dx : pare_tape_scratch(t, (size_t)(rows * in) * sizeof(real));
+        void *workspace = pare_tape_scratch(t, pare_gemm_workspace(rows, in, out));
+        if (da && workspace) {
+            pare_gemm(da, in, dy, out, false, w->data, in, false, rows, in, out, direct && add,
+                      NULL, workspace);
+            if (act != PARE_ACT_NONE)
+                activate_rows(dx, da, x, act, add);
+        }
+    }
+    pare_arena_release(t->scratch, mark);
+}
+
+/* ---- first rows ---- */
+
+pare_tensor *pare_first_rows(pare_tape *t, pare_tensor *x, const pare_packed *batch)
+{
+    if (!x)
+        return NULL;
+    pare_tensor *y = pare_tape_output(t, batch->n_sentences, x->cols, x->needs_grad);
+    if (!y)
+        return NULL;
+    for (int64_t s = 0; s < batch->n_sentences; s++)
+        memcpy(y->data + s * x->cols, x->data + batch->offset[s] * x->cols,
+               (size_t)x->cols * sizeof(real));
+    return pare_tape_record(t, PARE_OP_first_rows, y, (pare_tensor *[]){x}, 1, &batch,
+                            sizeof batch);
+}
+
+void pare_first_rows_grad(pare_tape *t, const pare_node *node)
+{
+    const pare_packed *batch = *(const pare_packed *const *)node->saved;
+    pare_tensor *x = node->in[0];
+    bool add;
+    real *dx = pare_tape_gradient(t, x, &add);
+    if (!dx)
+        return;
+    if (!add)
+        memset(dx, 0, (size_t)pare_tensor_size(x) * sizeof(real));
+    for (int64_t s = 0; s < batch->n_sentences; s++)
+        pare_kernels_get()->add(dx + batch->offset[s] * x->cols, node->out->grad + s * x->cols,
+                                x->cols);
+}

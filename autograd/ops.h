@@ -1,0 +1,59 @@
+/* ops.h: the ops of the tape: shapes, formulas, what each keeps for its gradient.
+ *
+ * T = tokens of the batch, S = sentences, H = hidden size. Every op returns its output in the step
+ * arena; NULL in gives NULL out (autograd/tape.h). Tensors that need no gradient cost nothing in
+ * the backward pass. */
+#ifndef PARE_AUTOGRAD_OPS_H
+#define PARE_AUTOGRAD_OPS_H
+
+#include "autograd/tape.h"
+#include "core/kernels.h"
+#include "core/packed.h"
+
+/* Where dropout stands, and how strong it is. `site` tells sites of one model apart:
+ * layer | place << 8. Off where probability is 0 or the tape is not training. */
+typedef struct pare_dropout_site {
+    uint32_t site;
+    double probability;
+} pare_dropout_site;
+
+/* x[T,H] = dropout(LayerNorm(word[id] + position[place] + type[segment])). */
+pare_tensor *pare_embed(pare_tape *t, const pare_packed *batch, pare_tensor *word,
+                        pare_tensor *position, pare_tensor *type, pare_tensor *gamma,
+                        pare_tensor *beta, double eps, pare_dropout_site dropout);
+
+/* y[n,out] = act(x)[n,in]·Wᵀ + b, w[out,in], b[1,out] (b may be NULL). The activation stands on
+ * the input side, so that act(x) need not be kept: its gradient computes it again. */
+pare_tensor *pare_linear(pare_tape *t, pare_tensor *x, pare_activation act, pare_tensor *w,
+                         pare_tensor *b);
+
+/* context[T, heads * size]: softmax(q·kᵀ / sqrt(size)) with dropout, times v, in each sentence and
+ * head (Vaswani et al. 2017). With first_only, q and the context have one row a sentence: [CLS].
+ * Keeps nothing but q, k, v: the gradient computes the probabilities again. */
+pare_tensor *pare_attention(pare_tape *t, pare_tensor *q, pare_tensor *k, pare_tensor *v,
+                            const pare_packed *batch, int64_t heads, bool first_only,
+                            pare_dropout_site dropout);
+
+/* y[n,H] = LayerNorm(residual + dropout(a)). a's content is overwritten by the sum: a must come
+ * from an op whose gradient does not read its output (linear). */
+pare_tensor *pare_add_norm(pare_tape *t, pare_tensor *a, pare_tensor *residual, pare_tensor *gamma,
+                           pare_tensor *beta, double eps, const pare_rows *rows,
+                           pare_dropout_site dropout);
+
+/* y[S,H]: each sentence's first row of x[T,H]. */
+pare_tensor *pare_first_rows(pare_tape *t, pare_tensor *x, const pare_packed *batch);
+
+/* y = act(x), and y = x with dropout. */
+pare_tensor *pare_activate(pare_tape *t, pare_tensor *x, pare_activation act);
+pare_tensor *pare_dropout(pare_tape *t, pare_tensor *x, const pare_rows *rows,
+                          pare_dropout_site dropout);
+
+/* loss[1,1] = weight * sum over rows of -log softmax(logits[S,C])[label]. Labels in [0, C). */
+pare_tensor *pare_cross_entropy(pare_tape *t, pare_tensor *logits, const int32_t *labels,
+                                double weight);
+
+/* loss[1,1] = weight * sum over rows of (scores[S,1] - target)^2. */
+pare_tensor *pare_squared_error(pare_tape *t, pare_tensor *scores, const double *targets,
+                                double weight);
+
+#endif

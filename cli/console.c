@@ -1,0 +1,155 @@
+/* console.c: standard output and standard error. */
+#include "cli/console.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "core/memory.h"
+
+static pare_console console;
+static int out_error; /* errno of the first failed write to standard output */
+
+static bool set_in_environment(const char *name, const char *value)
+{
+    const char *found = getenv(name);
+    return found && (value ? strcmp(found, value) == 0 : found[0] != '\0');
+}
+
+void pare_console_init(const char *color, bool quiet, bool verbose)
+{
+    bool dumb = set_in_environment("TERM", "dumb");
+    bool wanted = !dumb && !set_in_environment("NO_COLOR", NULL) && strcmp(color, "never") != 0;
+    bool always = strcmp(color, "always") == 0;
+
+    console = (pare_console){
+        .out_color = always || (wanted && isatty(STDOUT_FILENO)),
+        .err_color = always || (wanted && isatty(STDERR_FILENO)),
+        .err_live = !dumb && isatty(STDERR_FILENO),
+        .quiet = quiet,
+        .verbose = verbose && !quiet,
+    };
+}
+
+const pare_console *pare_console_get(void)
+{
+    return &console;
+}
+
+int pare_console_width(void)
+{
+    struct winsize size;
+
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col >= 20)
+        return size.ws_col;
+    return 80;
+}
+
+/* ---- Standard error ---- */
+
+static void line_to_stderr(const char *format, va_list args)
+{
+    char line[4096];
+
+    vsnprintf(line, sizeof line - 1, format, args);
+    strcat(line, "\n");
+    fputs(line, stderr); /* in one piece: threads and other programs write there too */
+}
+
+void pare_note(const char *format, ...)
+{
+    va_list args;
+
+    if (console.quiet)
+        return;
+    va_start(args, format);
+    line_to_stderr(format, args);
+    va_end(args);
+}
+
+void pare_detail(const char *format, ...)
+{
+    va_list args;
+
+    if (!console.verbose)
+        return;
+    va_start(args, format);
+    line_to_stderr(format, args);
+    va_end(args);
+}
+
+void pare_console_error(void)
+{
+    const char *red = console.err_color ? "\033[1;31m" : "";
+    const char *cyan = console.err_color ? "\033[36m" : "";
+    const char *plain = console.err_color ? "\033[0m" : "";
+
+    if (pare_error_message()[0] == '\0')
+        return;
+    fflush(stdout); /* what was found before the error is seen before it */
+    fprintf(stderr, "%serror:%s %s\n", red, plain, pare_error_message());
+    if (pare_error_hint()[0] != '\0')
+        fprintf(stderr, "%shelp:%s %s\n", cyan, plain, pare_error_hint());
+}
+
+/* ---- Standard output ---- */
+
+static pare_status out_failed(void)
+{
+    return pare_hint(pare_fail(PARE_IO, "standard output: %s", strerror(out_error)),
+                     "the results are not complete");
+}
+
+static pare_status note_failure(bool failed)
+{
+    if (failed && out_error == 0)
+        out_error = errno ? errno : EIO;
+    return out_error ? out_failed() : PARE_OK;
+}
+
+void pare_out(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    errno = 0;
+    (void)note_failure(vprintf(format, args) < 0);
+    va_end(args);
+}
+
+pare_status pare_out_bytes(const char *bytes, size_t n)
+{
+    errno = 0;
+    return note_failure(fwrite(bytes, 1, n, stdout) != n);
+}
+
+pare_status pare_out_flush(void)
+{
+    errno = 0;
+    return note_failure(fflush(stdout) != 0);
+}
+
+pare_status pare_out_json(pare_json *object)
+{
+    char *text = pare_json_dump(object, 0, 17);
+
+    pare_json_free(object);
+    if (!text)
+        return PARE_MEMORY;
+    pare_out("%s\n", text);
+    pare_free(text);
+    return pare_out_flush();
+}
+
+pare_status pare_console_finish(void)
+{
+    return pare_out_flush();
+}
+
+bool pare_console_reader_gone(void)
+{
+    return out_error == EPIPE;
+}

@@ -1,0 +1,48 @@
+/* gemm_kernels.h: what core/gemm.c asks of an instruction set.
+ *
+ * A product C[m,n] = A[m,k] B[k,n] is computed in tiles of `rows` x `columns` elements, whose sums
+ * stay in registers. Both operands are first copied ("packed") into panels that a tile reads from
+ * front to back: A into panels[ceil(m / rows)][depth][rows], B into
+ * panels[ceil(n / columns)][depth][columns], the last panel filled up with zeros.
+ *
+ * One element's value is sum_p a[p] * b[p] with p rising, each step rounded as the instruction set
+ * does (fused or not), wherever in a tile the element stands. */
+#ifndef PARE_CORE_CPU_GEMM_KERNELS_H
+#define PARE_CORE_CPU_GEMM_KERNELS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/real.h"
+
+/* c[rows, columns] = a b + bias, or += that; rows and columns may be fewer than a whole tile's. */
+typedef struct pare_gemm_tile {
+    real *c;
+    int64_t ldc;
+    const real *a; /* one panel, [depth][rows of a whole tile] */
+    const real *b; /* one panel, [depth][columns of a whole tile] */
+    int64_t depth;
+    int64_t rows, columns;
+    const real *bias; /* [columns] or NULL */
+    bool add;         /* to what is in c */
+} pare_gemm_tile;
+
+/* Packs `count` rows of A (or columns of B). Element (i, p), i < count, p < depth, stands at
+ * from[i * stride + p] if `along` (the depth runs along memory), else at from[p * stride + i]. */
+typedef void pare_gemm_pack(real *panels, const real *from, int64_t stride, bool along,
+                            int64_t count, int64_t depth);
+
+typedef struct pare_gemm_kernels {
+    int64_t rows, columns;
+    void (*run)(const pare_gemm_tile *tile);
+    pare_gemm_pack *pack_a, *pack_b;
+    void (*peak)(int64_t rounds); /* multiplies and adds in registers only ... */
+    int64_t peak_operations;      /* ... so often a round */
+} pare_gemm_kernels;
+
+extern const pare_gemm_kernels pare_gemm_portable;
+#if defined(__x86_64__)
+extern const pare_gemm_kernels pare_gemm_avx2, pare_gemm_avx512;
+#endif
+
+#endif

@@ -1,0 +1,365 @@
+/* kernels_body.h: the kernels of core/kernels.h, once for each instruction set.
+ *
+ * A file names its table and includes this:
+ *   #define KERNELS_TABLE pare_kernels_avx2
+ *   #include "core/cpu/kernels_body.h"
+ * Loops run over whole vectors, then once over the tail through v_load_part and v_store_part, so
+ * that the tail's lanes see the same arithmetic. */
+#include "core/cpu/vmath.h"
+#include "core/kernels.h"
+#include "core/philox.h"
+
+/* Runs STATEMENT for i = 0, VL, 2 VL, ...: `load` and `store` are whole or partial. */
+#define FOR_VECTORS(n, BODY_WHOLE, BODY_PART)                                                      \
+    do {                                                                                           \
+        int64_t i = 0;                                                                             \
+        for (; i + VL <= (n); i += VL) {                                                           \
+            BODY_WHOLE;                                                                            \
+        }                                                                                          \
+        if (i < (n)) {                                                                             \
+            int64_t part = (n)-i;                                                                  \
+            BODY_PART;                                                                             \
+        }                                                                                          \
+    } while (0)
+
+#define WHOLE(p) v_load((p) + i)
+#define PART(p) v_load_part((p) + i, part)
+
+/* ---- activations ---- */
+
+#define SQRT_HALF ((real)0.70710678118654752440)
+#define GELU_NEW_SCALE ((real)0.79788456080286535588) /* sqrt(2 / pi) */
+#define GELU_NEW_CUBIC ((real)0.044715)
+#define NORMAL_PEAK ((real)0.39894228040143267794) /* 1 / sqrt(2 pi) */
+
+static inline vreal activation(vreal x, pare_activation act)
+{
+    switch (act) {
+    case PARE_ACT_GELU:
+        return x * (real)0.5 * ((real)1 + v_erf(x * SQRT_HALF));
+    case PARE_ACT_GELU_NEW:
+        return x * (real)0.5 * ((real)1 + v_tanh(GELU_NEW_SCALE * (x + GELU_NEW_CUBIC * x * x * x)));
+    case PARE_ACT_RELU:
+        return v_select(x <= (real)0, v_set(0), x);
+    case PARE_ACT_TANH:
+        return v_tanh(x);
+    case PARE_ACT_NONE:
+        break;
+    }
+    return x;
+}
+
+static inline vreal activation_slope(vreal x, pare_activation act)
+{
+    switch (act) {
+    case PARE_ACT_GELU:
+        return (real)0.5 * ((real)1 + v_erf(x * SQRT_HALF)) +
+               x * NORMAL_PEAK * v_exp(x * x * (real)-0.5);
+    case PARE_ACT_GELU_NEW: {
+        vreal t = v_tanh(GELU_NEW_SCALE * (x + GELU_NEW_CUBIC * x * x * x));
+        vreal inner = GELU_NEW_SCALE * ((real)1 + (real)3 * GELU_NEW_CUBIC * x * x);
+        return (real)0.5 * ((real)1 + t) + (real)0.5 * x * ((real)1 - t * t) * inner;
+    }
+    case PARE_ACT_RELU:
+        return v_select(x <= (real)0, v_set(0), v_set(1));
+    case PARE_ACT_TANH: {
+        vreal t = v_tanh(x);
+        return (real)1 - t * t;
+    }
+    case PARE_ACT_NONE:
+        break;
+    }
+    return v_set(1);
+}
+
+/* The switch on `act` stands outside the loops: one loop a case, by inlining with a constant. */
+#define DISPATCH_ACTIVATION(act, CALL)                                                             \
+    switch (act) {                                                                                 \
+    case PARE_ACT_GELU: CALL(PARE_ACT_GELU); break;                                                \
+    case PARE_ACT_GELU_NEW: CALL(PARE_ACT_GELU_NEW); break;                                        \
+    case PARE_ACT_RELU: CALL(PARE_ACT_RELU); break;                                                \
+    case PARE_ACT_TANH: CALL(PARE_ACT_TANH); break;                                                \
+    case PARE_ACT_NONE: CALL(PARE_ACT_NONE); break;                                                \
+    }
+
+static void k_activate(real *y, const real *x, int64_t n, pare_activation act)
+{
+#define CALL(A)                                                                                    \
+    FOR_VECTORS(n, v_store(y + i, activation(WHOLE(x), A)),                                        \
+                v_store_part(y + i, activation(PART(x), A), part))
+    DISPATCH_ACTIVATION(act, CALL)
+#undef CALL
+}
+
+static void k_activate_grad(real *dx, const real *dy, const real *x, int64_t n, pare_activation act,
+                            bool add)
+{
+    const real keep = add ? 1 : 0; /* dx is read only where it is added to: it may hold anything */
+#define CALL(A)                                                                                    \
+    do {                                                                                           \
+        if (add)                                                                                   \
+            FOR_VECTORS(                                                                           \
+                n,                                                                                 \
+                v_store(dx + i, WHOLE(dx) * keep + WHOLE(dy) * activation_slope(WHOLE(x), A)),     \
+                v_store_part(dx + i, PART(dx) * keep + PART(dy) * activation_slope(PART(x), A),    \
+                             part));                                                               \
+        else                                                                                       \
+            FOR_VECTORS(n, v_store(dx + i, WHOLE(dy) * activation_slope(WHOLE(x), A)),             \
+                        v_store_part(dx + i, PART(dy) * activation_slope(PART(x), A), part));      \
+    } while (0)
+    DISPATCH_ACTIVATION(act, CALL)
+#undef CALL
+}
+
+/* ---- LayerNorm ---- */
+
+/* sum[n] = residual + factor * a; returns its total. */
+static real residual_sum(real *sum, const real *a, const real *factor, const real *residual,
+                         int64_t n)
+{
+    vreal total = {0};
+#define TERM(LOAD)                                                                                 \
+    vreal s = LOAD(a);                                                                             \
+    if (factor)                                                                                    \
+        s = s * LOAD(factor);                                                                      \
+    if (residual)                                                                                  \
+        s = s + LOAD(residual);                                                                    \
+    total = total + s;
+    FOR_VECTORS(n, TERM(WHOLE) v_store(sum + i, s), TERM(PART) v_store_part(sum + i, s, part));
+#undef TERM
+    return v_sum(total);
+}
+
+static void k_norm(real *y, real *sum, real stats[2], const real *a, const real *factor,
+                   const real *residual, const real *gamma, const real *beta, double eps, int64_t n)
+{
+    const real mean = residual_sum(sum, a, factor, residual, n) / (real)n;
+    vreal squares = {0};
+    FOR_VECTORS(n, vreal d = WHOLE(sum) - mean; squares = squares + d * d,
+                vreal d = {0}; for (int64_t l = 0; l < part; l++) d[l] = sum[i + l] - mean;
+                squares = squares + d * d);
+    const real scale = (real)(1 / sqrt((double)(v_sum(squares) / (real)n) + eps));
+    FOR_VECTORS(n, v_store(y + i, (WHOLE(sum) - mean) * scale * WHOLE(gamma) + WHOLE(beta)),
+                v_store_part(y + i, (PART(sum) - mean) * scale * PART(gamma) + PART(beta), part));
+    stats[0] = mean;
+    stats[1] = scale;
+}
+
+static void k_norm_grad(real *dsum, real *dgamma, real *dbeta, const real *dy, const real *sum,
+                        const real stats[2], const real *gamma, int64_t n)
+{
+    const real mean = stats[0], scale = stats[1];
+    vreal total = {0}, dotted = {0}; /* sums of g and of g * normal, g = dy * gamma */
+#define TERM(LOAD)                                                                                 \
+    vreal normal = (LOAD(sum) - mean) * scale, d = LOAD(dy), g = d * LOAD(gamma);                  \
+    total = total + g;                                                                             \
+    dotted = dotted + g * normal;
+    FOR_VECTORS(n,
+                TERM(WHOLE) v_store(dgamma + i, WHOLE(dgamma) + d * normal);
+                v_store(dbeta + i, WHOLE(dbeta) + d),
+                TERM(PART) v_store_part(dgamma + i, PART(dgamma) + d * normal, part);
+                v_store_part(dbeta + i, PART(dbeta) + d, part));
+#undef TERM
+    const real mean_g = v_sum(total) / (real)n, mean_dot = v_sum(dotted) / (real)n;
+#define RESULT(LOAD)                                                                               \
+    ((LOAD(dy) * LOAD(gamma) - mean_g - (LOAD(sum) - mean) * scale * mean_dot) * scale)
+    FOR_VECTORS(n, v_store(dsum + i, RESULT(WHOLE)), v_store_part(dsum + i, RESULT(PART), part));
+#undef RESULT
+}
+
+/* ---- softmax ---- */
+
+static void k_softmax(real *row, double scale, int64_t n)
+{
+    const real factor = (real)scale;
+    real largest = row[0] * factor;
+    vreal largest_lanes = v_set(largest);
+    FOR_VECTORS(n, largest_lanes = v_max(largest_lanes, WHOLE(row) * factor),
+                for (int64_t l = i; l < i + part; l++)
+                    largest = row[l] * factor > largest ? row[l] * factor : largest);
+    const real lanes_largest = v_largest(largest_lanes);
+    largest = lanes_largest > largest ? lanes_largest : largest;
+    vreal total = {0};
+    FOR_VECTORS(n, vreal e = v_exp(WHOLE(row) * factor - largest); total = total + e;
+                v_store(row + i, e),
+                vreal e = v_exp(PART(row) * factor - largest);
+                for (int64_t l = part; l < VL; l++) e[l] = 0; total = total + e;
+                v_store_part(row + i, e, part));
+    const real inverse = (real)1 / v_sum(total);
+    FOR_VECTORS(n, v_store(row + i, WHOLE(row) * inverse),
+                v_store_part(row + i, PART(row) * inverse, part));
+}
+
+static void k_softmax_grad(real *dp, const real *p, double scale, int64_t n)
+{
+    vreal dotted = {0};
+    FOR_VECTORS(n, dotted = dotted + WHOLE(dp) * WHOLE(p), dotted = dotted + PART(dp) * PART(p));
+    const real dot = v_sum(dotted), factor = (real)scale;
+    FOR_VECTORS(n, v_store(dp + i, WHOLE(p) * (WHOLE(dp) - dot) * factor),
+                v_store_part(dp + i, PART(p) * (PART(dp) - dot) * factor, part));
+}
+
+/* ---- small products ---- */
+
+enum { SMALL_ROWS = 4, SMALL_VECTORS = 2 };
+
+/* c[rows <= 4, columns of 1 or 2 vectors] */
+static inline __attribute__((always_inline)) void
+small_block(real *c, int64_t ldc, const real *a, int64_t a_row, int64_t a_column, const real *b,
+            int64_t ldb, int64_t k, const int rows, const int vectors)
+{
+    vreal sum[SMALL_ROWS][SMALL_VECTORS];
+    for (int r = 0; r < rows; r++)
+        for (int v = 0; v < vectors; v++)
+            sum[r][v] = v_set(0);
+    for (int64_t j = 0; j < k; j++)
+        for (int v = 0; v < vectors; v++) {
+            const vreal b_v = v_load(b + j * ldb + v * VL);
+            for (int r = 0; r < rows; r++)
+                sum[r][v] = sum[r][v] + a[r * a_row + j * a_column] * b_v;
+        }
+    for (int r = 0; r < rows; r++)
+        for (int v = 0; v < vectors; v++)
+            v_store(c + r * ldc + v * VL, sum[r][v]);
+}
+
+static void k_small_product(real *c, int64_t ldc, const real *a, int64_t a_row, int64_t a_column,
+                            const real *b, int64_t ldb, int64_t m, int64_t n, int64_t k)
+{
+#define BLOCK(R, V)                                                                                \
+    small_block(c + i * ldc + j, ldc, a + i * a_row, a_row, a_column, b + j, ldb, k, R, V)
+    for (int64_t i = 0; i < m;) {
+        const int64_t rows = m - i >= SMALL_ROWS ? SMALL_ROWS : 1;
+        int64_t j = 0;
+        for (; j + VL < n; j += SMALL_VECTORS * VL)
+            rows == 1 ? BLOCK(1, 2) : BLOCK(SMALL_ROWS, 2);
+        if (j < n)
+            rows == 1 ? BLOCK(1, 1) : BLOCK(SMALL_ROWS, 1);
+        i += rows;
+    }
+#undef BLOCK
+}
+
+/* ---- dropout ---- */
+
+enum { DROPOUT_GROUP = 128, DROPOUT_LANES = 16 }; /* channels a group, Philox blocks a group */
+
+/* The 128 16-bit numbers of group `g`: block 16 g + lane gives the numbers lane, lane + 16, ...
+ * (low and high halves of its four words), whatever the width of the vectors that compute it. */
+static void dropout_group(uint32_t number[DROPOUT_GROUP], const pare_dropout_key *key, uint32_t row,
+                          uint32_t g)
+{
+    typedef uint32_t v32 __attribute__((vector_size(64)));
+    typedef uint64_t v64 __attribute__((vector_size(64)));
+    v32 lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    v32 c0 = lane + g * DROPOUT_LANES, zero = {0};
+    v32 c1 = zero + row, c2 = zero + key->example;
+    v32 c3 = zero + ((uint32_t)key->step ^ (uint32_t)PARE_RANDOM_DROPOUT << 28);
+    uint32_t k0 = (uint32_t)key->seed, k1 = (uint32_t)(key->seed >> 32) ^ key->site << 8;
+    const v64 low = (v64){0} + 0xFFFFFFFFu;
+    for (int round = 0; round < 10; round++) {
+        /* products of 32-bit lanes in 64 bits, even and odd lanes apart */
+        v64 p0e = ((v64)c0 & low) * 0xD2511F53u, p0o = ((v64)c0 >> 32) * 0xD2511F53u;
+        v64 p1e = ((v64)c2 & low) * 0xCD9E8D57u, p1o = ((v64)c2 >> 32) * 0xCD9E8D57u;
+        v32 high0 = (v32)((p0e >> 32) | (p0o & ~low)), high1 = (v32)((p1e >> 32) | (p1o & ~low));
+        c0 = high1 ^ c1 ^ k0;
+        c1 = (v32)((p1e & low) | (p1o << 32));
+        c2 = high0 ^ c3 ^ k1;
+        c3 = (v32)((p0e & low) | (p0o << 32));
+        k0 += 0x9E3779B9u;
+        k1 += 0xBB67AE85u;
+    }
+    const v32 word[4] = {c0, c1, c2, c3};
+    for (int w = 0; w < 4; w++) {
+        v32 first = word[w] & 0xFFFFu, second = word[w] >> 16;
+        memcpy(number + 2 * w * DROPOUT_LANES, &first, sizeof first);
+        memcpy(number + (2 * w + 1) * DROPOUT_LANES, &second, sizeof second);
+    }
+}
+
+static void k_dropout(real *factor, const pare_dropout_key *key, uint32_t row, int64_t n)
+{
+    const uint32_t threshold = (uint32_t)(key->probability * 65536 + 0.5);
+    const real kept = (real)(65536.0 / (65536.0 - threshold));
+    uint32_t number[DROPOUT_GROUP];
+    for (int64_t start = 0; start < n; start += DROPOUT_GROUP) {
+        const int64_t end = n - start < DROPOUT_GROUP ? n - start : DROPOUT_GROUP;
+        dropout_group(number, key, row, (uint32_t)(start / DROPOUT_GROUP));
+        for (int64_t i = 0; i < end; i++)
+            factor[start + i] = number[i] < threshold ? 0 : kept;
+    }
+}
+
+/* ---- vectors ---- */
+
+static void k_add(real *y, const real *x, int64_t n)
+{
+    FOR_VECTORS(n, v_store(y + i, WHOLE(y) + WHOLE(x)),
+                v_store_part(y + i, PART(y) + PART(x), part));
+}
+
+static void k_multiply(real *y, const real *a, const real *b, int64_t n)
+{
+    FOR_VECTORS(n, v_store(y + i, WHOLE(a) * WHOLE(b)),
+                v_store_part(y + i, PART(a) * PART(b), part));
+}
+
+enum { SQUARES_BLOCK = 4096 };
+
+static double k_sum_squares(const real *x, int64_t n)
+{
+    double total = 0;
+    for (int64_t start = 0; start < n; start += SQUARES_BLOCK) {
+        const real *p = x + start;
+        const int64_t size = n - start < SQUARES_BLOCK ? n - start : SQUARES_BLOCK;
+        vreal sum = {0};
+        FOR_VECTORS(size, vreal s = WHOLE(p); sum = sum + s * s,
+                    vreal s = PART(p); sum = sum + s * s);
+        total += (double)v_sum(sum);
+    }
+    return total;
+}
+
+static inline vreal v_sqrt(vreal x)
+{
+    vreal root;
+    for (int l = 0; l < VL; l++) /* becomes one vector instruction */
+        root[l] = (real)__builtin_sqrt((double)x[l]);
+    return root;
+}
+
+static void k_adamw(real *w, real *m, real *v, const real *g, int64_t n, const pare_adamw_step *s)
+{
+    const real b1 = (real)s->beta1, b2 = (real)s->beta2, r1 = (real)(1 - s->beta1),
+               r2 = (real)(1 - s->beta2), clip = (real)s->clip, eps = (real)s->epsilon,
+               shrink = (real)(1 - s->learning_rate * s->decay),
+               rate = (real)(s->learning_rate * s->correction1), c2 = (real)s->correction2;
+#define UPDATE(LOAD, STORE)                                                                        \
+    vreal g_i = LOAD(g) * clip;                                                                    \
+    vreal m_i = LOAD(m) * b1 + g_i * r1, v_i = LOAD(v) * b2 + g_i * g_i * r2;                      \
+    vreal w_i = LOAD(w) * shrink - rate * m_i / (v_sqrt(v_i * c2) + eps);                          \
+    STORE(m, m_i);                                                                                 \
+    STORE(v, v_i);                                                                                 \
+    STORE(w, w_i)
+#define STORE_WHOLE(p, x) v_store((p) + i, x)
+#define STORE_PART(p, x) v_store_part((p) + i, x, part)
+    FOR_VECTORS(n, UPDATE(WHOLE, STORE_WHOLE), UPDATE(PART, STORE_PART));
+#undef UPDATE
+#undef STORE_WHOLE
+#undef STORE_PART
+}
+
+const pare_kernels KERNELS_TABLE = {
+    .activate = k_activate,
+    .activate_grad = k_activate_grad,
+    .norm = k_norm,
+    .norm_grad = k_norm_grad,
+    .softmax = k_softmax,
+    .softmax_grad = k_softmax_grad,
+    .small_product = k_small_product,
+    .dropout = k_dropout,
+    .add = k_add,
+    .multiply = k_multiply,
+    .sum_squares = k_sum_squares,
+    .adamw = k_adamw,
+};

@@ -1,0 +1,281 @@
+/* folder.c: paths, folders, links and locks (declared in core/file.h). */
+#define _GNU_SOURCE /* flock */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "core/file.h"
+#include "core/memory.h"
+
+static pare_status fail_errno(const char *path)
+{
+    return pare_fail(errno == ENOMEM ? PARE_MEMORY : PARE_IO, "%s: %s", path, strerror(errno));
+}
+
+bool pare_path_exists(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0;
+}
+
+bool pare_path_is_directory(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+char *pare_path_join(const char *directory, const char *name)
+{
+    size_t n = strlen(directory);
+    size_t room = n + strlen(name) + 2;
+    char *path = pare_malloc(room);
+    if (path)
+        snprintf(path, room, "%s%s%s", directory, n && directory[n - 1] != '/' ? "/" : "", name);
+    return path;
+}
+
+/* One that exists is fine, also if another process has just made it. */
+static pare_status make_directory(const char *path)
+{
+    if (mkdir(path, 0777) == 0 || pare_path_is_directory(path))
+        return PARE_OK;
+    return fail_errno(path);
+}
+
+pare_status pare_make_directories(const char *path)
+{
+    char *part = pare_strdup(path);
+    if (!part)
+        return PARE_MEMORY;
+    pare_status status = PARE_OK;
+    for (char *slash = strchr(part + (*part == '/'), '/'); slash && status == PARE_OK;
+         slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        status = make_directory(part);
+        *slash = '/';
+    }
+    if (status == PARE_OK)
+        status = make_directory(part);
+    pare_free(part);
+    return status;
+}
+
+pare_status pare_directory_sync(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return fail_errno(path);
+    pare_status status = PARE_OK;
+    /* Some file systems have no fsync for folders, and say so. */
+    if (fsync(fd) != 0 && errno != EINVAL && errno != ENOTSUP)
+        status = fail_errno(path);
+    close(fd);
+    return status;
+}
+
+pare_status pare_free_space(const char *path, uint64_t *bytes)
+{
+    *bytes = 0;
+    char *parent = pare_strdup(path);
+    if (!parent)
+        return PARE_MEMORY;
+    struct statvfs fs;
+    int result = statvfs(parent, &fs);
+    while (result != 0 && errno == ENOENT) { /* up to the nearest parent that exists */
+        char *slash = strrchr(parent, '/');
+        bool last = !slash || slash == parent;
+        if (slash)
+            *(slash == parent ? slash + 1 : slash) = '\0';
+        result = statvfs(slash ? parent : ".", &fs);
+        if (last)
+            break;
+    }
+    pare_free(parent);
+    if (result != 0)
+        return fail_errno(path);
+    *bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
+    return PARE_OK;
+}
+
+pare_status pare_file_remove(const char *path)
+{
+    return unlink(path) == 0 || errno == ENOENT ? PARE_OK : fail_errno(path);
+}
+
+/* The same bytes under another name, atomically, piece by piece. */
+static pare_status copy_file(const char *from, const char *to)
+{
+    const size_t piece = 1 << 20;
+    pare_input *in = NULL;
+    pare_output *out = NULL;
+    char *bytes = pare_malloc(piece);
+    pare_status status = bytes ? pare_input_open(from, &in) : PARE_MEMORY;
+    if (status == PARE_OK)
+        status = pare_output_open(to, &out);
+    if (status == PARE_OK)
+        status = pare_output_reserve(out, pare_input_size(in));
+    for (uint64_t at = 0; status == PARE_OK && at < pare_input_size(in); at += piece) {
+        uint64_t left = pare_input_size(in) - at;
+        size_t n = left < piece ? (size_t)left : piece;
+        status = pare_input_read_at(in, at, bytes, n);
+        if (status == PARE_OK)
+            pare_output_write(out, bytes, n);
+    }
+    pare_input_close(in);
+    pare_free(bytes);
+    if (status == PARE_OK)
+        return pare_output_commit(out);
+    pare_output_abort(out);
+    return status;
+}
+
+/* link(2) does not replace: the new name is made beside the old one, and takes its place. */
+pare_status pare_file_link(const char *from, const char *to)
+{
+    size_t room = strlen(to) + sizeof ".link.tmp";
+    char *temporary = pare_malloc(room);
+    if (!temporary)
+        return PARE_MEMORY;
+    snprintf(temporary, room, "%s.link.tmp", to);
+    unlink(temporary); /* a killed process may have left it */
+    pare_status status;
+    if (link(from, temporary) != 0) {
+        /* No such file is an error; a file system without links, or another one, is not. */
+        status = errno == ENOENT || errno == ENOSPC ? fail_errno(from) : copy_file(from, to);
+    } else {
+        status = rename(temporary, to) == 0 ? PARE_OK : fail_errno(to);
+        unlink(temporary); /* rename leaves it where both were names of one file already */
+        char *slash = strrchr(temporary, '/');
+        if (slash)
+            *(slash == temporary ? slash + 1 : slash) = '\0';
+        if (status == PARE_OK)
+            status = pare_directory_sync(slash ? temporary : ".");
+    }
+    pare_free(temporary);
+    return status;
+}
+
+/* ---- Lists ---- */
+
+/* Names are collected first: the function called for each may change the folder. */
+typedef struct name_list {
+    char **names;
+    size_t n, room;
+} name_list;
+
+static pare_status list_add(name_list *list, const char *name)
+{
+    if (list->n == list->room) {
+        size_t room = list->room ? 2 * list->room : 64;
+        char **names = pare_realloc(list->names, room * sizeof *names);
+        if (!names)
+            return PARE_MEMORY;
+        list->names = names;
+        list->room = room;
+    }
+    list->names[list->n] = pare_strdup(name);
+    return list->names[list->n] ? (list->n++, PARE_OK) : PARE_MEMORY;
+}
+
+static pare_status list_read(const char *path, name_list *list)
+{
+    DIR *directory = opendir(path);
+    if (!directory)
+        return fail_errno(path);
+    pare_status status = PARE_OK;
+    struct dirent *entry;
+    errno = 0;
+    while (status == PARE_OK && (entry = readdir(directory)) != NULL) {
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            status = list_add(list, entry->d_name);
+        errno = 0;
+    }
+    if (status == PARE_OK && errno != 0)
+        status = fail_errno(path);
+    closedir(directory);
+    return status;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+pare_status pare_directory_list(const char *path, pare_status (*function)(void *, const char *),
+                                void *context)
+{
+    name_list list = {NULL, 0, 0};
+    pare_status status = list_read(path, &list);
+    if (list.n > 0)
+        qsort(list.names, list.n, sizeof *list.names, compare_names);
+    for (size_t i = 0; i < list.n; i++) {
+        if (status == PARE_OK)
+            status = function(context, list.names[i]);
+        pare_free(list.names[i]);
+    }
+    pare_free(list.names);
+    return status;
+}
+
+/* ---- Locks ---- */
+
+/* Names the process that the lock's holder wrote into the file. */
+static pare_status fail_locked(int fd, const char *path)
+{
+    char pid[32] = "";
+    ssize_t n = pread(fd, pid, sizeof pid - 1, 0);
+    pid[n > 0 ? n : 0] = '\0';
+    pid[strcspn(pid, "\n")] = '\0';
+    pare_fail(PARE_USAGE, "%s: in use by another run (process %s)", path, *pid ? pid : "unknown");
+    return pare_hint(PARE_USAGE, "wait for it to end, or choose another folder");
+}
+
+static pare_status write_pid(int fd, const char *path)
+{
+    char pid[32];
+    int n = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
+    if (ftruncate(fd, 0) != 0 || pwrite(fd, pid, (size_t)n, 0) != n)
+        return fail_errno(path);
+    return PARE_OK;
+}
+
+/* The lock belongs to the open file, and ends with the process, however it dies. */
+pare_status pare_lock(const char *path, int *handle)
+{
+    struct stat opened, named;
+    *handle = -1;
+    for (;;) {
+        int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+        if (fd < 0)
+            return fail_errno(path);
+        pare_status status = PARE_OK;
+        if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+            status = errno == EWOULDBLOCK ? fail_locked(fd, path) : fail_errno(path);
+        /* Someone may have removed the file between open and flock: then the lock is on nothing. */
+        else if (fstat(fd, &opened) == 0 && stat(path, &named) == 0 &&
+                 opened.st_ino == named.st_ino && opened.st_dev == named.st_dev)
+            status = write_pid(fd, path);
+        else {
+            close(fd);
+            continue;
+        }
+        if (status == PARE_OK)
+            *handle = fd;
+        else
+            close(fd);
+        return status;
+    }
+}
+
+void pare_unlock(int handle)
+{
+    if (handle >= 0)
+        close(handle); /* which ends the lock; the file stays, so that no one can miss it */
+}

@@ -1,0 +1,44 @@
+/* gemm.h: matrix products, on every thread of the team.
+ *
+ *   void *workspace = pare_arena_alloc(scratch, pare_gemm_workspace(tokens, out, in));
+ *   // y[tokens, out] = x[tokens, in] w[out, in]^T + bias
+ *   pare_gemm(y, out, x, in, false, w, in, true, tokens, out, in, false, bias, workspace);
+ *   // dw[out, in] += dy[tokens, out]^T x[tokens, in]
+ *   pare_gemm(dw, in, dy, out, true, x, in, false, out, in, tokens, true, NULL, workspace);
+ *
+ * The bits of one element of C depend on its row of op(A), its column of op(B) and k: not on m, n,
+ * where it stands, or the threads. So a sentence gets the same logits alone and in any batch.
+ * They differ in the last digits between kernel paths (core/cpu.h): k is cut into blocks, a
+ * block's products are added up in order, then the blocks in order. */
+#ifndef PARE_CORE_GEMM_H
+#define PARE_CORE_GEMM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/real.h"
+#include "core/status.h"
+
+/* C[m,n] = op(A)[m,k] op(B)[k,n] + bias, or += that if `accumulate`. All matrices are row-major
+ * with rows lda, ldb, ldc elements apart; op(A) is A[m,k], or the transpose of A[k,m] if
+ * a_transposed; op(B) is B[k,n], or the transpose of B[n,k]. bias[n], added to every row, may be
+ * NULL. C overlaps nothing else. The workspace belongs to the call until it returns. */
+void pare_gemm(real *c, int64_t ldc, const real *a, int64_t lda, bool a_transposed, const real *b,
+               int64_t ldb, bool b_transposed, int64_t m, int64_t n, int64_t k, bool accumulate,
+               const real *bias, void *workspace);
+
+/* The bytes such a call needs, whatever is transposed, at the threads and kernels of this moment:
+ * ask again after changing either. */
+size_t pare_gemm_workspace(int64_t m, int64_t n, int64_t k);
+
+/* For logs, checkpoints and `pare doctor`. */
+const char *pare_gemm_path(void); /* "fp32-avx512", "fp32-blis-skx", ... */
+
+/* GFLOP/s of the team's registers, no memory touched: one run of about a millisecond. */
+double pare_gemm_peak(void);
+
+/* The fastest of some runs of C[m,n] = A[m,k] B[n,k]^T, in GFLOP/s, and the highest pare_gemm_peak
+ * seen meanwhile. */
+pare_status pare_gemm_measure(int64_t m, int64_t n, int64_t k, double *gflops, double *peak);
+
+#endif

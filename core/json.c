@@ -1,0 +1,338 @@
+/* json.c: jansson's values with pare's errors, defaults and memory. */
+#include "core/json.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <string.h>
+
+#include "core/memory.h"
+
+/* Set when a value could not be made on this thread, so that setters need no check each: the next
+ * pare_json_dump of the thread fails instead of writing an incomplete text. */
+static _Thread_local bool allocation_failed;
+
+static pare_json *made(pare_json *value)
+{
+    if (!value) {
+        allocation_failed = true;
+        pare_fail(PARE_MEMORY, "out of memory for a JSON value");
+    }
+    return value;
+}
+
+/* ---- Parsing ---- */
+
+pare_status pare_json_parse(const char *text, size_t length, const char *where, pare_json **out)
+{
+    const size_t flags = JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY;
+    json_error_t error;
+    *out = json_loadb(text, length, flags, &error);
+    /* Hugging Face writes int(1e30) for "no limit": integers past 64 bits are read as reals, and
+     * so is then every number of that text; pare_json_as_int takes whole reals. */
+    if (!*out && json_error_code(&error) == json_error_numeric_overflow)
+        *out = json_loadb(text, length, flags | JSON_DECODE_INT_AS_REAL, &error);
+    if (*out)
+        return PARE_OK;
+    if (json_error_code(&error) == json_error_out_of_memory)
+        return pare_fail(PARE_MEMORY, "%s: out of memory for its JSON (%zu bytes)", where, length);
+    return pare_fail(PARE_INPUT, "%s:%d: invalid JSON: %s", where, error.line, error.text);
+}
+
+void pare_json_free(pare_json *root)
+{
+    json_decref(root);
+}
+
+/* ---- Reading ---- */
+
+bool pare_json_is_object(const pare_json *value)
+{
+    return json_is_object(value);
+}
+
+bool pare_json_is_array(const pare_json *value)
+{
+    return json_is_array(value);
+}
+
+bool pare_json_is_string(const pare_json *value)
+{
+    return json_is_string(value);
+}
+
+bool pare_json_is_number(const pare_json *value)
+{
+    return json_is_number(value);
+}
+
+bool pare_json_is_bool(const pare_json *value)
+{
+    return json_is_boolean(value);
+}
+
+bool pare_json_is_null(const pare_json *value)
+{
+    return json_is_null(value);
+}
+
+pare_json *pare_json_get(const pare_json *object, const char *key)
+{
+    return json_object_get(object, key);
+}
+
+size_t pare_json_size(const pare_json *object_or_array)
+{
+    if (json_is_object(object_or_array))
+        return json_object_size(object_or_array);
+    return json_array_size(object_or_array); /* 0 for all other types */
+}
+
+pare_json *pare_json_at(const pare_json *array, size_t index)
+{
+    return json_array_get(array, index);
+}
+
+void *pare_json_iter(const pare_json *object)
+{
+    return json_object_iter((json_t *)object);
+}
+
+void *pare_json_iter_next(const pare_json *object, void *iter)
+{
+    return json_object_iter_next((json_t *)object, iter);
+}
+
+const char *pare_json_iter_key(void *iter)
+{
+    return json_object_iter_key(iter);
+}
+
+pare_json *pare_json_iter_value(void *iter)
+{
+    return json_object_iter_value(iter);
+}
+
+const char *pare_json_as_string(const pare_json *value, const char *otherwise)
+{
+    return json_is_string(value) ? json_string_value(value) : otherwise;
+}
+
+size_t pare_json_string_length(const pare_json *value)
+{
+    return json_string_length(value);
+}
+
+int64_t pare_json_as_int(const pare_json *value, int64_t otherwise)
+{
+    if (json_is_integer(value))
+        return json_integer_value(value);
+    if (json_is_real(value)) { /* 128.0 is a whole number; past 2^53 a real no longer says which */
+        double number = json_real_value(value);
+        if (fabs(number) <= 9007199254740992.0 && number == floor(number))
+            return (int64_t)number;
+    }
+    return otherwise;
+}
+
+double pare_json_as_double(const pare_json *value, double otherwise)
+{
+    return json_is_number(value) ? json_number_value(value) : otherwise;
+}
+
+bool pare_json_as_bool(const pare_json *value, bool otherwise)
+{
+    return json_is_boolean(value) ? json_is_true(value) : otherwise;
+}
+
+const char *pare_json_get_string(const pare_json *object, const char *key, const char *otherwise)
+{
+    return pare_json_as_string(pare_json_get(object, key), otherwise);
+}
+
+int64_t pare_json_get_int(const pare_json *object, const char *key, int64_t otherwise)
+{
+    return pare_json_as_int(pare_json_get(object, key), otherwise);
+}
+
+double pare_json_get_double(const pare_json *object, const char *key, double otherwise)
+{
+    return pare_json_as_double(pare_json_get(object, key), otherwise);
+}
+
+bool pare_json_get_bool(const pare_json *object, const char *key, bool otherwise)
+{
+    return pare_json_as_bool(pare_json_get(object, key), otherwise);
+}
+
+/* ---- Making ---- */
+
+/* The length of the valid UTF-8 sequence at s, 0 if there is none (RFC 3629: no overlong forms,
+ * no surrogates, nothing past U+10FFFF). s is NUL-terminated, so no read passes its end. */
+static size_t utf8_length(const unsigned char *s)
+{
+    if (s[0] < 0x80)
+        return 1;
+    size_t n = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
+    if (s[0] < 0xc2 || s[0] > 0xf4)
+        return 0;
+    for (size_t i = 1; i < n; i++)
+        if ((s[i] & 0xc0) != 0x80)
+            return 0;
+    bool overlong = (s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xf0 && s[1] < 0x90);
+    bool too_far = (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf4 && s[1] > 0x8f);
+    return overlong || too_far ? 0 : n;
+}
+
+static bool utf8_valid(const char *text)
+{
+    const unsigned char *s = (const unsigned char *)text;
+    while (*s) {
+        size_t n = utf8_length(s);
+        if (n == 0)
+            return false;
+        s += n;
+    }
+    return true;
+}
+
+/* A copy in which every byte that is not UTF-8 is U+FFFD (a path in a message may hold any byte,
+ * JSON may not); NULL if out of memory. */
+static char *utf8_repaired(const char *text)
+{
+    char *copy = pare_calloc(strlen(text) + 1, 3);
+    char *end = copy;
+    const char *s = text;
+    while (copy && *s) {
+        size_t n = utf8_length((const unsigned char *)s);
+        memcpy(end, n ? s : "\xef\xbf\xbd", n ? n : 3);
+        end += n ? n : 3;
+        s += n ? n : 1;
+    }
+    return copy;
+}
+
+/* Our own check goes first, so that jansson's failure can only mean memory. */
+static pare_json *new_string(const char *text)
+{
+    if (!text)
+        return json_null();
+    if (utf8_valid(text))
+        return made(json_string_nocheck(text));
+    char *repaired = utf8_repaired(text);
+    pare_json *value = repaired ? json_string_nocheck(repaired) : NULL;
+    pare_free(repaired);
+    return made(value);
+}
+
+/* JSON has no NaN and no infinity. */
+static pare_json *new_double(double value)
+{
+    return isfinite(value) ? made(json_real(value)) : json_null();
+}
+
+pare_json *pare_json_new_object(void)
+{
+    return made(json_object());
+}
+
+pare_json *pare_json_new_array(void)
+{
+    return made(json_array());
+}
+
+pare_json *pare_json_copy(const pare_json *value)
+{
+    return value ? made(json_deep_copy(value)) : json_null();
+}
+
+/* jansson takes the value over even where it fails. */
+void pare_json_set(pare_json *object, const char *key, pare_json *value)
+{
+    char *repaired = utf8_valid(key) ? NULL : utf8_repaired(key);
+    if (json_object_set_new(object, repaired ? repaired : key, value) != 0)
+        made(NULL);
+    pare_free(repaired);
+}
+
+void pare_json_set_string(pare_json *object, const char *key, const char *value)
+{
+    pare_json_set(object, key, new_string(value));
+}
+
+void pare_json_set_int(pare_json *object, const char *key, int64_t value)
+{
+    pare_json_set(object, key, made(json_integer(value)));
+}
+
+void pare_json_set_double(pare_json *object, const char *key, double value)
+{
+    pare_json_set(object, key, new_double(value));
+}
+
+void pare_json_set_bool(pare_json *object, const char *key, bool value)
+{
+    pare_json_set(object, key, json_boolean(value));
+}
+
+void pare_json_append(pare_json *array, pare_json *value)
+{
+    if (json_array_append_new(array, value) != 0)
+        made(NULL);
+}
+
+void pare_json_append_string(pare_json *array, const char *value)
+{
+    pare_json_append(array, new_string(value));
+}
+
+void pare_json_append_int(pare_json *array, int64_t value)
+{
+    pare_json_append(array, made(json_integer(value)));
+}
+
+void pare_json_append_double(pare_json *array, double value)
+{
+    pare_json_append(array, new_double(value));
+}
+
+/* ---- Writing ---- */
+
+/* Text that grows as jansson hands over pieces. */
+typedef struct growing {
+    char *text;
+    size_t size, room;
+} growing;
+
+static int growing_add(const char *piece, size_t size, void *context)
+{
+    growing *g = context;
+    if (size >= g->room - g->size) { /* one byte is kept for the NUL */
+        size_t room = 2 * g->room + size;
+        char *text = pare_realloc(g->text, room);
+        if (!text)
+            return -1;
+        g->text = text;
+        g->room = room;
+    }
+    memcpy(g->text + g->size, piece, size);
+    g->size += size;
+    return 0;
+}
+
+char *pare_json_dump(const pare_json *value, int indent, int digits)
+{
+    const size_t layout = indent > 0 ? JSON_INDENT((size_t)indent) : JSON_COMPACT;
+    const size_t flags = layout | JSON_ENCODE_ANY | JSON_REAL_PRECISION((size_t)digits);
+    growing g = {.text = pare_malloc(256), .room = 256};
+    bool complete = value && !allocation_failed;
+    allocation_failed = false;
+    if (!g.text)
+        return NULL;
+    if (!complete || json_dump_callback(value, growing_add, &g, flags) != 0) {
+        pare_free(g.text);
+        pare_fail(PARE_MEMORY, "out of memory for a JSON text");
+        return NULL;
+    }
+    g.text[g.size] = '\0';
+    return g.text;
+}

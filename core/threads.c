@@ -1,0 +1,50 @@
+/* threads.c: the team, on OpenMP (the only user of its header). */
+#define _GNU_SOURCE
+#include "core/threads.h"
+
+#include <omp.h>
+#include <sched.h>
+
+static int team_size; /* 0: not chosen yet */
+
+/* The cores this process may run on: taskset and containers count. */
+static int available_cores(void)
+{
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) != 0)
+        return 1;
+    int n = CPU_COUNT(&set);
+    return n > 0 ? n : 1;
+}
+
+void pare_threads_set(int count)
+{
+    team_size = count > 0 ? count : available_cores();
+}
+
+int pare_threads(void)
+{
+    if (team_size == 0)
+        pare_threads_set(0);
+    return team_size;
+}
+
+void pare_parallel(int64_t n_tiles, pare_tile_function *function, void *context)
+{
+    int n = pare_threads();
+    if (n > n_tiles)
+        n = (int)n_tiles;
+    if (n <= 1 || omp_in_parallel()) {
+        for (int64_t t = 0; t < n_tiles; t++)
+            function(context, t);
+        return;
+    }
+#pragma omp parallel for num_threads(n) schedule(dynamic, 1)
+    for (int64_t t = 0; t < n_tiles; t++)
+        function(context, t);
+}
+
+int pare_thread_index(void)
+{
+    return omp_get_thread_num();
+}

@@ -1,0 +1,285 @@
+/* vocabulary.c: see vocabulary.h. */
+#include "models/vocabulary.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/file.h"
+#include "core/status.h"
+#include "models/bounded_json.h"
+
+enum { MAX_TEXT = 64 << 20, MAX_GAPS = 4096 };
+
+/* ---- vocab.txt ---- */
+
+/* Length of the character that begins at `at`, or 0 if it is none (RFC 3629: no overlong forms, no
+ * surrogates, nothing above U+10FFFF). */
+static size_t character_length(const unsigned char *at, size_t left)
+{
+    unsigned char first = at[0];
+    if (first < 0x80)
+        return 1;
+    size_t n = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+    if (first < 0xc2 || first > 0xf4 || n > left)
+        return 0;
+    for (size_t i = 1; i < n; i++)
+        if ((at[i] & 0xc0) != 0x80)
+            return 0;
+    bool wrong = (first == 0xe0 && at[1] < 0xa0) || (first == 0xed && at[1] > 0x9f) ||
+                 (first == 0xf0 && at[1] < 0x90) || (first == 0xf4 && at[1] > 0x8f);
+    return wrong ? 0 : n;
+}
+
+/* Refuses what is no text, by its line; *lines counts them. */
+static pare_status check_text(const char *path, const char *text, size_t size, int64_t *lines)
+{
+    const unsigned char *bytes = (const unsigned char *)text;
+    *lines = 0;
+    for (size_t i = 0, n; i < size; i += n) {
+        n = character_length(bytes + i, size - i);
+        if (n == 0 || bytes[i] == 0)
+            return pare_fail(PARE_INPUT, "%s:%lld: holds a byte 0x%02x that is no UTF-8 text",
+                             path, (long long)*lines + 1, (unsigned)bytes[i]);
+        *lines += bytes[i] == '\n';
+    }
+    return PARE_OK;
+}
+
+/* A token without a row of the word embeddings could never be looked up; spare rows are common. */
+static pare_status check_count(const char *path, int64_t n, int64_t vocab_size)
+{
+    if (n > vocab_size)
+        return pare_fail(PARE_INPUT, "%s: holds %lld tokens; config.json's vocab_size is %lld",
+                         path, (long long)n, (long long)vocab_size);
+    if (n == 0)
+        return pare_fail(PARE_INPUT, "%s: holds no tokens", path);
+    if (n < vocab_size)
+        fprintf(stderr, "note: %s: %lld tokens for %lld rows of word embeddings\n", path,
+                (long long)n, (long long)vocab_size);
+    return PARE_OK;
+}
+
+/* Empty lines at the end are nobody's tokens; every line gets its end. */
+static pare_status take_text(const char *path, const char *text, size_t size, int64_t vocab_size,
+                             pare_arena *arena, char **out)
+{
+    int64_t lines;
+    while (size > 0 && (text[size - 1] == '\n' || text[size - 1] == '\r'))
+        size--;
+    PARE_TRY(check_text(path, text, size, &lines));
+    PARE_TRY(check_count(path, size ? lines + 1 : 0, vocab_size));
+    *out = pare_arena_alloc(arena, size + 2);
+    if (!*out)
+        return PARE_MEMORY;
+    memcpy(*out, text, size);
+    memcpy(*out + size, "\n", 2);
+    return PARE_OK;
+}
+
+static pare_status read_text_file(const char *path, int64_t vocab_size, pare_arena *arena,
+                                  char **out)
+{
+    char *text = NULL;
+    size_t size = 0;
+    PARE_TRY(pare_file_read(path, MAX_TEXT, &text, &size));
+    pare_status status = take_text(path, text, size, vocab_size, arena, out);
+    pare_free(text);
+    return status;
+}
+
+/* ---- tokenizer.json ---- */
+
+/* tokens[id] from {"token": id, ...}; *n is the highest id + 1. */
+static pare_status order_tokens(const char *path, const pare_json *vocab, int64_t vocab_size,
+                                const char **tokens, int64_t *n)
+{
+    for (void *i = pare_json_iter(vocab); i; i = pare_json_iter_next(vocab, i)) {
+        int64_t id = pare_json_as_int(pare_json_iter_value(i), -1);
+        if (id < 0 || id >= vocab_size)
+            return pare_fail(PARE_INPUT, "%s: token \"%.64s\": its id is none of the %lld that "
+                             "config.json's vocab_size allows", path, pare_json_iter_key(i),
+                             (long long)vocab_size);
+        if (tokens[id])
+            return pare_fail(PARE_INPUT, "%s: tokens \"%.64s\" and \"%.64s\" both have the id %lld",
+                             path, tokens[id], pare_json_iter_key(i), (long long)id);
+        tokens[id] = pare_json_iter_key(i);
+        if (id >= *n)
+            *n = id + 1;
+    }
+    return PARE_OK;
+}
+
+/* Added tokens fill ids that the vocabulary leaves free. */
+static void add_tokens(const pare_json *added, int64_t vocab_size, const char **tokens, int64_t *n)
+{
+    for (size_t i = 0; i < pare_json_size(added); i++) {
+        const pare_json *token = pare_json_at(added, i);
+        int64_t id = pare_json_get_int(token, "id", -1);
+        const char *content = pare_json_get_string(token, "content", NULL);
+        if (id < 0 || id >= vocab_size || tokens[id] || !content)
+            continue;
+        tokens[id] = content;
+        if (id >= *n)
+            *n = id + 1;
+    }
+}
+
+/* A line of vocab.txt can hold it, and reading that gives it back. */
+static bool fits_line(const char *token)
+{
+    size_t length = strlen(token);
+    return length > 0 && !strpbrk(token, "\r\n") && !strchr(" \t\v\f", token[length - 1]);
+}
+
+/* One line a token. A placeholder holds a blank: no text ever gives it. */
+static char *join_tokens(const char *const *tokens, int64_t n, pare_arena *arena)
+{
+    char placeholder[32];
+    size_t size = 1;
+    for (int64_t i = 0; i < n; i++)
+        size += (tokens[i] ? strlen(tokens[i]) : 0) + sizeof placeholder;
+    char *text = pare_arena_alloc(arena, size), *at = text;
+    for (int64_t i = 0; text && i < n; i++) {
+        snprintf(placeholder, sizeof placeholder, "[no token %lld]", (long long)i);
+        bool fits = tokens[i] && fits_line(tokens[i]);
+        size_t length = strlen(fits ? tokens[i] : placeholder);
+        memcpy(at, fits ? tokens[i] : placeholder, length);
+        at += length;
+        *at++ = '\n';
+    }
+    if (text)
+        *at = '\0';
+    return text;
+}
+
+/* Allocates vocab_size pointers: the weights have shown before that there are as many rows. */
+static pare_status read_tokenizer_json(const char *path, const pare_json *json, int64_t vocab_size,
+                                       pare_arena *arena, char **out)
+{
+    const pare_json *model = pare_json_get(json, "model");
+    const pare_json *vocab = pare_json_get(model, "vocab");
+    const char *type = pare_json_get_string(model, "type", "WordPiece");
+    const char *prefix = pare_json_get_string(model, "continuing_subword_prefix", "##");
+    if (strcmp(type, "WordPiece") != 0 || strcmp(prefix, "##") != 0)
+        return pare_fail(PARE_INPUT, "%s: its model is \"%.32s\" with the prefix \"%.32s\"; only "
+                         "WordPiece with ## is supported", path, type, prefix);
+    if (!pare_json_is_object(vocab))
+        return pare_fail(PARE_INPUT, "%s: has no model.vocab", path);
+    if ((int64_t)pare_json_size(vocab) > vocab_size)
+        return check_count(path, (int64_t)pare_json_size(vocab), vocab_size);
+    const char **tokens = pare_calloc((size_t)vocab_size, sizeof *tokens);
+    if (!tokens)
+        return PARE_MEMORY;
+    int64_t n = 0;
+    pare_status status = order_tokens(path, vocab, vocab_size, tokens, &n);
+    if (status == PARE_OK) {
+        add_tokens(pare_json_get(json, "added_tokens"), vocab_size, tokens, &n);
+        status = check_count(path, n, vocab_size);
+    }
+    if (status == PARE_OK && n - (int64_t)pare_json_size(vocab) > MAX_GAPS)
+        status = pare_fail(PARE_INPUT, "%s: its ids up to %lld leave more than %d unused", path,
+                           (long long)n - 1, MAX_GAPS);
+    if (status == PARE_OK && !(*out = join_tokens(tokens, n, arena)))
+        status = PARE_MEMORY;
+    pare_free(tokens);
+    return status;
+}
+
+/* ---- Switches ---- */
+
+/* A BertNormalizer, alone or in a sequence; NULL if there is none. */
+static const pare_json *find_normalizer(const pare_json *tokenizer)
+{
+    const pare_json *one = pare_json_get(tokenizer, "normalizer");
+    const pare_json *list = pare_json_get(one, "normalizers");
+    for (size_t i = 0; i < pare_json_size(list); i++)
+        if (strcmp(pare_json_get_string(pare_json_at(list, i), "type", ""), "BertNormalizer") == 0)
+            return pare_json_at(list, i);
+    bool bert = strcmp(pare_json_get_string(one, "type", ""), "BertNormalizer") == 0;
+    return bert ? one : NULL;
+}
+
+/* true or false in the first object that has it; null (-1) counts where it is allowed. */
+static int find_switch(const pare_json *first, const char *first_key, const pare_json *second,
+                       const char *second_key, bool null_counts, int otherwise)
+{
+    const pare_json *values[2] = {pare_json_get(first, first_key),
+                                  pare_json_get(second, second_key)};
+    for (int i = 0; i < 2; i++) {
+        if (pare_json_is_bool(values[i]))
+            return pare_json_as_bool(values[i], false);
+        if (null_counts && pare_json_is_null(values[i]))
+            return -1;
+    }
+    return otherwise;
+}
+
+/* Classes that take tokenizer.json as it is, where BertTokenizer builds its own normaliser. */
+static bool is_generic(const pare_json *config)
+{
+    const char *name = pare_json_get_string(config, "tokenizer_class", "");
+    return strcmp(name, "PreTrainedTokenizerFast") == 0 || strcmp(name, "TokenizersBackend") == 0;
+}
+
+/* In the order of the header's list. */
+static void read_switches(const pare_json *config, const pare_json *tokenizer,
+                          pare_vocabulary_spec *out)
+{
+    const pare_json *bert = find_normalizer(tokenizer);
+    if (bert && is_generic(config))
+        config = NULL;
+    out->do_lower_case = find_switch(config, "do_lower_case", bert, "lowercase", false, 1) == 1;
+    out->strip_accents = find_switch(config, "strip_accents", bert, "strip_accents", true, -1);
+    out->tokenize_chinese_chars = find_switch(config, "tokenize_chinese_chars", bert,
+                                              "handle_chinese_chars", false, 1) == 1;
+}
+
+/* ---- All of it ---- */
+
+/* Whether tokenizer.json could say something that the other two files do not. */
+static bool needs_json(const pare_json *config, bool has_text)
+{
+    return !has_text || is_generic(config) || !pare_json_get(config, "do_lower_case") ||
+           !pare_json_get(config, "strip_accents") ||
+           !pare_json_get(config, "tokenize_chinese_chars");
+}
+
+/* The three files of a directory. */
+typedef struct files {
+    char *text_path, *config_path, *json_path;
+    pare_json *config, *json;
+} files;
+
+static pare_status read_files(files *f, const char *directory, int64_t vocab_size,
+                              pare_arena *arena, pare_vocabulary_spec *out)
+{
+    f->text_path = pare_arena_printf(arena, "%s/vocab.txt", directory);
+    f->config_path = pare_arena_printf(arena, "%s/tokenizer_config.json", directory);
+    f->json_path = pare_arena_printf(arena, "%s/tokenizer.json", directory);
+    if (!f->text_path || !f->config_path || !f->json_path)
+        return PARE_MEMORY;
+    bool has_text = pare_path_exists(f->text_path);
+    if (pare_path_exists(f->config_path))
+        PARE_TRY(pare_bounded_json_read(f->config_path, &f->config));
+    if (needs_json(f->config, has_text) && pare_path_exists(f->json_path))
+        PARE_TRY(pare_bounded_json_read(f->json_path, &f->json));
+    read_switches(f->config, f->json, out);
+    if (has_text)
+        return read_text_file(f->text_path, vocab_size, arena, &out->text);
+    if (f->json)
+        return read_tokenizer_json(f->json_path, f->json, vocab_size, arena, &out->text);
+    return pare_hint(pare_fail(PARE_INPUT, "%s: holds neither vocab.txt nor tokenizer.json",
+                               directory),
+                     "add the vocabulary that the model was trained with");
+}
+
+pare_status pare_vocabulary_read(const char *directory, int64_t vocab_size, pare_arena *arena,
+                                 pare_vocabulary_spec *out)
+{
+    files f = {0};
+    *out = (pare_vocabulary_spec){0};
+    pare_status status = read_files(&f, directory, vocab_size, arena, out);
+    pare_json_free(f.config);
+    pare_json_free(f.json);
+    return status;
+}

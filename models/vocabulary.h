@@ -1,0 +1,22 @@
+/* vocabulary.h: the vocabulary and its switches, out of a Hugging Face directory.
+ *
+ * Tokens: vocab.txt; without one, tokenizer.json's model.vocab in the order of its ids, where an id
+ * that no text can give (a gap, a token with a line break) becomes a placeholder line.
+ * Switches (lower case, accents, Chinese characters), each from the first that has it, which is
+ * what transformers does with files that agree:
+ *   1. tokenizer.json's BertNormalizer, if tokenizer_config.json names a generic tokenizer_class
+ *      (PreTrainedTokenizerFast, TokenizersBackend)
+ *   2. tokenizer_config.json: do_lower_case, strip_accents, tokenize_chinese_chars
+ *   3. tokenizer.json's BertNormalizer: lowercase, strip_accents, handle_chinese_chars
+ *   4. BertTokenizer's defaults: lower case, accents as that, Chinese characters apart */
+#ifndef PARE_MODELS_VOCABULARY_H
+#define PARE_MODELS_VOCABULARY_H
+
+#include "models/model.h"
+
+/* The text is in the arena. More tokens than vocab_size, bytes that are no UTF-8, and a tokenizer
+ * that is not WordPiece are PARE_INPUT; fewer tokens are noted on stderr. */
+pare_status pare_vocabulary_read(const char *directory, int64_t vocab_size, pare_arena *arena,
+                                 pare_vocabulary_spec *out);
+
+#endif

@@ -1,0 +1,145 @@
+/* adamw.c: see adamw.h. */
+#include "optim/adamw.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/kernels.h"
+#include "core/threads.h"
+
+enum { CHUNK = 1 << 16 };
+
+static int64_t count_chunks(const pare_optimizer *o)
+{
+    int64_t n = 0;
+    for (int i = 0; i < o->n; i++)
+        n += (pare_tensor_size(&o->params[i]->tensor) + CHUNK - 1) / CHUNK;
+    return n;
+}
+
+static void cut_chunks(pare_optimizer *o)
+{
+    int64_t c = 0;
+    for (int i = 0; i < o->n; i++) {
+        const int64_t size = pare_tensor_size(&o->params[i]->tensor);
+        for (int64_t start = 0; start < size; start += CHUNK)
+            o->chunks[c++] =
+                (pare_optimizer_chunk){i, start, size - start < CHUNK ? size - start : CHUNK};
+    }
+}
+
+/* Gradient and moments of one parameter. */
+static bool add_state(pare_optimizer *o, pare_arena *arena, int i)
+{
+    pare_tensor *x = &o->params[i]->tensor;
+    const size_t bytes = (size_t)pare_tensor_size(x) * sizeof(real);
+    x->needs_grad = true;
+    x->has_grad = false;
+    x->grad = pare_arena_alloc(arena, bytes);
+    o->m[i] = pare_arena_zalloc(arena, bytes);
+    o->v[i] = pare_arena_zalloc(arena, bytes);
+    return x->grad && o->m[i] && o->v[i];
+}
+
+pare_status pare_optimizer_new(pare_arena *arena, pare_param *const *params, int n,
+                               const char *variant, double weight_decay, pare_optimizer **out)
+{
+    const bool bert = strcmp(variant, "bert") == 0;
+    if (!bert && strcmp(variant, "adamw") != 0)
+        return pare_hint(pare_fail(PARE_USAGE, "unknown optimizer '%s'", variant),
+                         "use adamw or bert");
+    pare_optimizer *o = pare_arena_zalloc(arena, sizeof *o);
+    if (!o)
+        return PARE_MEMORY;
+    o->params = pare_arena_alloc(arena, (size_t)n * sizeof *o->params);
+    o->m = pare_arena_alloc(arena, (size_t)n * sizeof *o->m);
+    o->v = pare_arena_alloc(arena, (size_t)n * sizeof *o->v);
+    if (!o->params || !o->m || !o->v)
+        return PARE_MEMORY;
+    o->beta1 = 0.9;
+    o->beta2 = 0.999;
+    o->epsilon = bert ? 1e-6 : 1e-8;
+    o->bias_correction = !bert;
+    o->weight_decay = weight_decay;
+    for (int i = 0; i < n; i++) {
+        params[i]->tensor.needs_grad = !params[i]->frozen;
+        if (!params[i]->frozen)
+            o->params[o->n++] = params[i];
+    }
+    for (int i = 0; i < o->n; i++)
+        if (!add_state(o, arena, i))
+            return PARE_MEMORY;
+    o->n_chunks = count_chunks(o);
+    o->chunks = pare_arena_alloc(arena, (size_t)o->n_chunks * sizeof *o->chunks);
+    o->chunk_squares = pare_arena_alloc(arena, (size_t)o->n_chunks * sizeof(double));
+    if (!o->chunks || !o->chunk_squares)
+        return PARE_MEMORY;
+    cut_chunks(o);
+    *out = o;
+    return PARE_OK;
+}
+
+static void squares_tile(void *context, int64_t tile)
+{
+    pare_optimizer *o = context;
+    const pare_optimizer_chunk *c = &o->chunks[tile];
+    const pare_tensor *x = &o->params[c->slot]->tensor;
+    o->chunk_squares[tile] =
+        x->has_grad ? pare_kernels_get()->sum_squares(x->grad + c->start, c->size) : 0;
+}
+
+pare_status pare_optimizer_norm(pare_optimizer *o, double *norm)
+{
+    pare_parallel(o->n_chunks, squares_tile, o);
+    double total = 0;
+    for (int64_t i = 0; i < o->n_chunks; i++) {
+        if (!isfinite(o->chunk_squares[i]))
+            return pare_fail(PARE_DIVERGED, "the gradient of %s is not finite",
+                             o->params[o->chunks[i].slot]->name);
+        total += o->chunk_squares[i];
+    }
+    *norm = sqrt(total);
+    return PARE_OK;
+}
+
+double pare_clip_factor(double norm, double limit)
+{
+    if (limit <= 0)
+        return 1;
+    const double factor = limit / (norm + 1e-6);
+    return factor < 1 ? factor : 1;
+}
+
+typedef struct step_args {
+    pare_optimizer *optimizer;
+    pare_adamw_step step;
+} step_args;
+
+static void step_tile(void *context, int64_t tile)
+{
+    const step_args *a = context;
+    const pare_optimizer *o = a->optimizer;
+    const pare_optimizer_chunk *c = &o->chunks[tile];
+    const pare_param *p = o->params[c->slot];
+    const pare_tensor *x = &p->tensor;
+    pare_adamw_step step = a->step;
+    step.decay = p->decay ? o->weight_decay : 0;
+    if (!x->has_grad)
+        memset(x->grad + c->start, 0, (size_t)c->size * sizeof(real));
+    pare_kernels_get()->adamw(x->data + c->start, o->m[c->slot] + c->start,
+                              o->v[c->slot] + c->start, x->grad + c->start, c->size, &step);
+}
+
+void pare_optimizer_step(pare_optimizer *o, double learning_rate, double clip)
+{
+    o->updates++;
+    const double t = (double)o->updates;
+    step_args args = {o, {learning_rate, o->beta1, o->beta2, o->epsilon, 0, clip, 1, 1}};
+    if (o->bias_correction) {
+        args.step.correction1 = 1 / (1 - pow(o->beta1, t));
+        args.step.correction2 = 1 / (1 - pow(o->beta2, t));
+    }
+    pare_parallel(o->n_chunks, step_tile, &args);
+    for (int i = 0; i < o->n; i++)
+        o->params[i]->tensor.has_grad = false;
+}

@@ -1,0 +1,51 @@
+/* adamw.h: AdamW (Loshchilov and Hutter 2019, algorithm 2) over a list of parameters.
+ *
+ *   m = b1 m + (1 - b1) g,  v = b2 v + (1 - b2) g^2
+ *   w = w (1 - lr decay) - lr m' / (sqrt(v') + epsilon)
+ *
+ * "adamw": m' = m / (1 - b1^t), v' = v / (1 - b2^t), epsilon 1e-8, as PyTorch does;
+ * "bert": m' = m, v' = v, epsilon 1e-6, as BERT's own training code does.
+ * b1 = 0.9, b2 = 0.999. Decay touches matrices only (pare_param.decay). A parameter whose tensor
+ * got no gradient counts as having a zero one: its moments go on. Frozen ones have no state.
+ *
+ * Parameters are cut into fixed chunks, so sums and results do not depend on threads. */
+#ifndef PARE_OPTIM_ADAMW_H
+#define PARE_OPTIM_ADAMW_H
+
+#include "core/status.h"
+#include "core/tensor.h"
+
+typedef struct pare_optimizer_chunk {
+    int slot;       /* index into params[] */
+    int64_t start, size;
+} pare_optimizer_chunk;
+
+typedef struct pare_optimizer {
+    pare_param **params; /* [n] the trained ones, in the model's order */
+    real **m, **v;       /* [n] moments, of each tensor's shape */
+    int n;
+    int64_t updates;     /* t: how many there have been */
+    double beta1, beta2, epsilon, weight_decay;
+    bool bias_correction;
+    pare_optimizer_chunk *chunks;
+    double *chunk_squares;
+    int64_t n_chunks;
+} pare_optimizer;
+
+/* Takes the parameters of params[n] that are not frozen, gives each a gradient buffer and zero
+ * moments in `arena`, and marks its tensor as needing gradients (frozen ones as not needing).
+ * variant is "adamw" or "bert". */
+pare_status pare_optimizer_new(pare_arena *arena, pare_param *const *params, int n,
+                               const char *variant, double weight_decay, pare_optimizer **out);
+
+/* The global norm of the gradients. A value that is not finite is PARE_DIVERGED, naming the
+ * tensor. */
+pare_status pare_optimizer_norm(pare_optimizer *optimizer, double *norm);
+
+/* One update with gradients times `clip`; the gradients are used up. */
+void pare_optimizer_step(pare_optimizer *optimizer, double learning_rate, double clip);
+
+/* PyTorch's clip_grad_norm_: min(1, limit / (norm + 1e-6)); limit 0 = no clipping. */
+double pare_clip_factor(double norm, double limit);
+
+#endif

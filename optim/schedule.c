@@ -1,0 +1,11 @@
+/* schedule.c: see schedule.h. */
+#include "optim/schedule.h"
+
+double pare_linear_schedule(double base, int64_t k, int64_t w, int64_t n)
+{
+    if (k < w)
+        return base * ((double)k / (double)w);
+    if (k >= n)
+        return 0;
+    return base * ((double)(n - k) / (double)(n - w));
+}

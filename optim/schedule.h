@@ -1,0 +1,11 @@
+/* schedule.h: learning rates over a run. */
+#ifndef PARE_OPTIM_SCHEDULE_H
+#define PARE_OPTIM_SCHEDULE_H
+
+#include <stdint.h>
+
+/* The rate of update k (from 0) of n: base k/w while k < w, then base (n - k)/(n - w): linear
+ * warm-up and decay to 0, as transformers' get_linear_schedule_with_warmup. */
+double pare_linear_schedule(double base, int64_t k, int64_t w, int64_t n);
+
+#endif
