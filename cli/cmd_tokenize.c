@@ -40,7 +40,7 @@ static void write_encoding(const pare_encoding *e, pare_text *out)
     }
     pare_text_puts(out, "],\"type_ids\":[");
     for (int64_t i = 0; i < e->n; i++)
-        pare_text_add(out, e->types[i] ? ",1" : ",0" + (i == 0), i == 0 ? 1 : 2);
+        pare_text_puts(out, &(e->types[i] ? ",1" : ",0")[i == 0]);
     pare_text_puts(out, "]}\n");
 }
 

@@ -210,40 +210,49 @@ static pare_column user_column(const char *given, bool optional)
     return column;
 }
 
-static pare_status choose_user_columns(reader *r)
+/* Usage errors come before any file is looked for. */
+static pare_status check_columns(const reader *r)
 {
     const pare_data_options *o = r->options;
-    bool test = strcmp(r->split, "test") == 0;
+    if (!r->task->own_files) {
+        if (!o->text_column && !o->pair_column && !o->label_column)
+            return PARE_OK;
+        return pare_hint(pare_fail(PARE_USAGE, "%s has its own columns", r->task->name),
+                         "--text-column, --pair-column and --label-column are for --task classify "
+                         "and regress");
+    }
     if (!o->text_column)
         return pare_hint(pare_fail(PARE_USAGE, "--task %s needs --text-column", r->task->name),
                          "name the column that holds the text, or give its number from 0");
-    if (!o->label_column && !test)
+    if (!o->label_column && strcmp(r->split, "test") != 0)
         return pare_hint(pare_fail(PARE_USAGE, "--task %s needs --label-column", r->task->name),
                          "name the column that holds the %s, or give its number from 0",
                          r->task->regression ? "target" : "label");
+    return PARE_OK;
+}
+
+static void choose_user_columns(reader *r)
+{
+    const pare_data_options *o = r->options;
+    bool test = strcmp(r->split, "test") == 0, named = false;
     r->labelled = !test;
     r->columns[TEXT] = user_column(o->text_column, false);
     r->columns[PAIR] = user_column(o->pair_column, false);
     r->columns[LABEL] = user_column(o->label_column, test);
     r->n_columns = LABEL + 1;
-    bool named = false;
     for (int k = 0; k < r->n_columns; k++)
         named = named || r->columns[k].name;
     r->maybe_header = !named && o->label_column &&
                       pare_table_format_of(r->source.path) != PARE_JSON_LINES;
-    return PARE_OK;
 }
 
-static pare_status choose_columns(reader *r)
+static void choose_columns(reader *r)
 {
-    const pare_data_options *o = r->options;
     const pare_glue_columns *columns = &r->source.columns;
-    if (r->task->own_files)
-        return choose_user_columns(r);
-    if (o->text_column || o->pair_column || o->label_column)
-        return pare_hint(pare_fail(PARE_USAGE, "%s has its own columns", r->task->name),
-                         "--text-column, --pair-column and --label-column are for --task classify "
-                         "and regress");
+    if (r->task->own_files) {
+        choose_user_columns(r);
+        return;
+    }
     r->labelled = columns->label != PARE_NO_COLUMN;
     r->columns[TEXT] = (pare_column){.index = columns->text};
     r->columns[PAIR] = (pare_column){.index = columns->pair};
@@ -251,7 +260,6 @@ static pare_status choose_columns(reader *r)
     r->columns[ID1] = (pare_column){.index = 1}; /* of MSR's files */
     r->columns[ID2] = (pare_column){.index = 2};
     r->n_columns = r->source.dev_ids ? N_COLUMNS : LABEL + 1;
-    return PARE_OK;
 }
 
 /* ---- Rows ---- */
@@ -285,9 +293,18 @@ static bool parse_label(const reader *r, pare_cell cell, pare_example *example, 
                 example->label = k;
     if (example->label >= 0)
         return true;
-    snprintf(why, 100, "%s \"%s\"", r->task->regression ? "no number is" : "unknown label",
+    snprintf(why, 100, r->task->regression ? "the target \"%s\" is no number"
+                                           : "unknown label \"%s\"",
              pare_cell_show(cell, shown));
     return false;
+}
+
+/* Whether a row without a usable label is a header: what collect_from left out, or would have. */
+static bool may_be_header(const reader *r, const pare_row *row)
+{
+    double value;
+    return r->maybe_header && row->number == 0 && !pare_cell_number(row->cell[LABEL], &value) &&
+           pare_cell_trim(row->cell[LABEL]).size > 0;
 }
 
 /* Room for one more; the list moves to the arena when its length is known. */
@@ -328,7 +345,7 @@ static pare_status read_row(reader *r, const pare_row *row)
         return skip_row(r, row, row->fault);
     if (parse_label(r, row->cell[LABEL], &example, why))
         return keep_row(r, row, example);
-    if (!r->maybe_header || row->number > 0)
+    if (!may_be_header(r, row))
         return skip_row(r, row, why);
     r->n_rows--;
     fprintf(stderr, "note: %s:%lld: taken for a header: %s\n", r->dataset->path,
@@ -368,6 +385,7 @@ static pare_status find_task(reader *r)
         return pare_hint(pare_fail(PARE_USAGE, "unknown task \"%s\"", o->task),
                          "one of CoLA, SST-2, MRPC, STS-B, QQP, MNLI, QNLI, RTE, WNLI, or classify "
                          "or regress for files of your own");
+    PARE_TRY(check_columns(r));
     return pare_source_find(r->task, o->data, r->split, &r->source);
 }
 
@@ -392,7 +410,7 @@ static pare_status read_all(reader *r)
     d->path = pare_arena_strdup(d->arena, r->source.path);
     if (!d->path)
         return PARE_MEMORY;
-    PARE_TRY(choose_columns(r));
+    choose_columns(r);
     PARE_TRY(number_labels(r));
     PARE_TRY(open_file(r));
     return read_rows(r);

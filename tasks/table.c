@@ -280,21 +280,32 @@ static void choose_last(row_visit *v)
             v->row->cell[k] = v->last;
 }
 
+/* Names the furthest column that the row lacks. */
+static void check_columns(pare_table *t, const pare_row *row, int64_t n_cells)
+{
+    int64_t want = 0;
+    bool last = false;
+    for (int k = 0; k < t->n_chosen; k++) {
+        const pare_column *column = &t->chosen[k];
+        if (row->cell[k].bytes || column->optional || column->index == PARE_NO_COLUMN)
+            continue;
+        last = last || column->index == PARE_LAST_COLUMN;
+        want = column->index + 1 > want ? column->index + 1 : want;
+    }
+    if (want > 0)
+        snprintf(t->fault, sizeof t->fault, "too few columns (%lld, want %lld or more)",
+                 (long long)n_cells, (long long)want);
+    else if (last)
+        snprintf(t->fault, sizeof t->fault, "too few columns (%lld)", (long long)n_cells);
+}
+
 static void read_delimited(pare_table *t, pare_row *row)
 {
     row_visit visit = {.table = t, .row = row};
     scan_row(t, visit_cell, &visit);
     choose_last(&visit);
-    for (int k = 0; k < t->n_chosen && !t->fault[0]; k++) {
-        const pare_column *column = &t->chosen[k];
-        if (row->cell[k].bytes || column->optional || column->index == PARE_NO_COLUMN)
-            continue;
-        if (column->index == PARE_LAST_COLUMN)
-            snprintf(t->fault, sizeof t->fault, "too few columns (%lld)", (long long)visit.n_cells);
-        else
-            snprintf(t->fault, sizeof t->fault, "too few columns (%lld, want %lld or more)",
-                     (long long)visit.n_cells, (long long)column->index + 1);
-    }
+    if (!t->fault[0])
+        check_columns(t, row, visit.n_cells);
 }
 
 /* ---- JSON lines ---- */

@@ -32,16 +32,32 @@ typedef struct known {
 /* Counts are GLUE's (QNLI, QQP and MNLI: of the subsets at hand); sums were counted
  * over the label columns with a few lines of Python. */
 static const known sets[] = {
-    {"CoLA", "train", 8551, 6023},    {"cola", "dev", 1043, 721},     {"CoLA", "test", 1063, -1063},
-    {"SST-2", "train", 67349, 37569}, {"sst2", "dev", 872, 444},      {"SST-2", "test", 1821, -1821},
-    {"MRPC", "train", 3668, 2474},    {"mrpc", "dev", 408, 279},      {"MRPC", "test", 1725, -1725},
-    {"STS-B", "train", 5749, 15528.043396825336}, {"stsb", "dev", 1500, 3545.8613333333324}, {"STS-B", "test", 1379, 0},
-    {"RTE", "train", 2490, 1241},     {"RTE", "dev", 277, 131},       {"RTE", "test", 3000, -3000},
-    {"WNLI", "train", 635, 312},      {"WNLI", "dev", 71, 31},        {"WNLI", "test", 146, -146},
-    {"QNLI", "train", 8999, 4476},    {"QNLI", "dev", 1000, 496},
-    {"QQP", "train", 8999, 3252},     {"QQP", "dev", 1000, 377},
-    {"MNLI", "train", 8999, 9021},    {"MNLI", "dev", 1000, 1013},
-    {"MNLI", "dev_matched", 1000, 1013}, {"MNLI", "dev_mismatched", 1000, 984},
+    {"CoLA", "train", 8551, 6023},
+    {"cola", "dev", 1043, 721},
+    {"CoLA", "test", 1063, -1063},
+    {"SST-2", "train", 67349, 37569},
+    {"sst2", "dev", 872, 444},
+    {"SST-2", "test", 1821, -1821},
+    {"MRPC", "train", 3668, 2474},
+    {"mrpc", "dev", 408, 279},
+    {"MRPC", "test", 1725, -1725},
+    {"STS-B", "train", 5749, 15528.043396825336},
+    {"stsb", "dev", 1500, 3545.8613333333324},
+    {"STS-B", "test", 1379, 0},
+    {"RTE", "train", 2490, 1241},
+    {"RTE", "dev", 277, 131},
+    {"RTE", "test", 3000, -3000},
+    {"WNLI", "train", 635, 312},
+    {"WNLI", "dev", 71, 31},
+    {"WNLI", "test", 146, -146},
+    {"QNLI", "train", 8999, 4476},
+    {"QNLI", "dev", 1000, 496},
+    {"QQP", "train", 8999, 3252},
+    {"QQP", "dev", 1000, 377},
+    {"MNLI", "train", 8999, 9021},
+    {"MNLI", "dev", 1000, 1013},
+    {"MNLI", "dev_matched", 1000, 1013},
+    {"MNLI", "dev_mismatched", 1000, 984},
 };
 
 static void test_counts(void **state)
@@ -222,6 +238,7 @@ static void test_targets(void **state)
     assert_ok(pare_dataset_read(&options, &set));
     assert_int_equal(set->n, 2);
     assert_int_equal(set->skipped, 1);
+    assert_int_equal(set->examples[0].row, 0);
     pare_dataset_free(set);
 }
 

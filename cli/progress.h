@@ -1,0 +1,39 @@
+/* progress.h: draws a task's progress on stderr.
+ *
+ * On a terminal one line is drawn over and over: a bar, loss, learning rate, examples and tokens a
+ * second, time left. Elsewhere a plain line appears every ten seconds (every second with --verbose),
+ * and one at the end. --quiet draws nothing. */
+#ifndef PARE_CLI_PROGRESS_H
+#define PARE_CLI_PROGRESS_H
+
+#include "cli/text.h"
+#include "tasks/progress.h"
+
+enum { PARE_PROGRESS_NAME = 24 };
+
+/* What is known of the task; filled by _init. */
+typedef struct pare_progress_view {
+    bool live, color, quiet;
+    double every;    /* seconds between two drawings */
+    char what[PARE_PROGRESS_NAME];
+    double started;  /* when this `what` began, by the monotonic clock, in seconds */
+    double drawn;    /* when it was drawn last */
+    int64_t first_step;
+    double loss;     /* smoothed; NAN before the first */
+    bool on_screen;  /* a live line stands on the terminal */
+    bool drawn_last; /* its last step was drawn */
+    pare_text line;
+} pare_progress_view;
+
+/* The interface to hand to a task; lives as long as the view. */
+pare_progress pare_progress_view_init(pare_progress_view *view);
+/* Ends the live line, so that what follows begins on a new one. */
+void pare_progress_view_end(pare_progress_view *view);
+
+/* The line itself, without control characters: for `width` columns, after `seconds` of work that
+ * began at step `first_step`. Known parts only; the bar takes what is left, and goes first when
+ * room is short. */
+void pare_progress_format(pare_text *out, const pare_progress_info *info, double loss,
+                          int64_t first_step, double seconds, int width, bool bar);
+
+#endif
