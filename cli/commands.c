@@ -72,7 +72,7 @@ static pare_status run(const pare_command *command, const pare_options *options)
     }
     pare_console_init(options->color, options->quiet, options->verbose);
     if (options->print_config) {
-        pare_config_write(options, &text);
+        pare_options_write(options, &text);
         return print_text(&text);
     }
     PARE_TRY(pare_kernels_set_from_environment());

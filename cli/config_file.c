@@ -231,7 +231,7 @@ static pare_status parse(config_reader *r)
     return PARE_OK;
 }
 
-pare_status pare_config_read(const char *path, pare_options *options)
+pare_status pare_options_read(const char *path, pare_options *options)
 {
     char *text;
     size_t size;
@@ -343,7 +343,7 @@ static void write_comment(const pare_option *row, pare_text *out)
     pare_text_free(&note);
 }
 
-void pare_config_write(const pare_options *options, pare_text *out)
+void pare_options_write(const pare_options *options, pare_text *out)
 {
     const pare_option *heading = NULL;
 

@@ -15,10 +15,10 @@
 #include "cli/text.h"
 
 /* Sets every option of the file that was not given on the command line. */
-pare_status pare_config_read(const char *path, pare_options *options);
+pare_status pare_options_read(const char *path, pare_options *options);
 
 /* Adds the options of this command as such a file, every key with its comment; it reads back to
  * the same values. */
-void pare_config_write(const pare_options *options, pare_text *out);
+void pare_options_write(const pare_options *options, pare_text *out);
 
 #endif

@@ -1,7 +1,9 @@
 /* lines.c: one buffer that holds at least a whole line. */
+#define _GNU_SOURCE /* F_SETPIPE_SZ */
 #include "cli/lines.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -33,6 +35,10 @@ static pare_status make_room(pare_lines *l)
 
 static pare_status read_more(pare_lines *l)
 {
+#ifdef F_SETPIPE_SZ
+    if (!l->bytes) /* a pipe that holds more makes larger batches; where it cannot, no harm */
+        (void)fcntl(l->fd, F_SETPIPE_SZ, PIECE);
+#endif
     PARE_TRY(make_room(l));
     ssize_t n;
     do

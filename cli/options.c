@@ -500,5 +500,5 @@ pare_status pare_options_parse(pare_options *options, int argc, char **argv)
     if (options->help || options->version)
         return PARE_OK;
     PARE_TRY(check_operands(options));
-    return options->config ? pare_config_read(options->config, options) : PARE_OK;
+    return options->config ? pare_options_read(options->config, options) : PARE_OK;
 }

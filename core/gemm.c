@@ -10,40 +10,53 @@
 #include "core/memory.h"
 #include "core/threads.h"
 
-/* How a product runs (after Goto and van de Geijn 2008, and BLIS):
- *   1. A is packed whole, by all threads.
- *   2. C is cut into tasks of task_rows x task_columns. A task goes through k in blocks; of each it
- *      packs its own columns of B, which stay in its core's L2 cache, then lets every panel of A
- *      (in L1) meet every panel of B.
+/* How a product runs (after Goto and van de Geijn 2008, and BLIS). Of A and B, the one with fewer
+ * rows (of C) or columns is the shared side, the other the own side.
+ *   1. The shared side is packed whole, by all threads.
+ *   2. C is cut into tasks. A task goes through k in blocks; of each it packs its own side's part,
+ *      which stays in its core's L2 cache, and lets every shared panel meet every own panel.
  * Only the depth of a block of k can be seen in the bits, and it follows from k alone. So tasks may
  * be cut as the number of threads suggests. */
 enum {
-    DEPTH_MAX = 448,      /* of a block: one panel of A (12 x 448 floats) stays in L1 */
-    TASK_PANELS = 8,      /* of B at most: 256 columns x 448 floats are half of a 1 MiB L2 */
-    TASK_ROWS = 768,      /* at most, so that the rows that tasks share stay in L3 */
-    PACK_PANELS = 4,      /* of A, packed by one tile of phase 1 */
+    DEPTH_MAX = 448,      /* of a block: a panel of A (12 x 448 floats) stays in L1 */
+    OWN_MAX = 256,        /* own rows or columns of a task: x 448 floats are half of a 1 MiB L2 */
+    PACK_GROUP = 48,      /* shared rows or columns at least, packed by one tile of phase 1 */
     SERIAL_WORK = 1 << 19 /* multiplications that are done before a team has woken up */
 };
+
+/* A's rows or B's columns. */
+typedef struct side {
+    const real *from;
+    int64_t stride;
+    bool along; /* k runs along memory */
+    int64_t count;
+    int64_t panel; /* rows or columns of a panel */
+    int64_t task;  /* ... of a task, whole panels */
+    pare_gemm_pack *pack;
+} side;
 
 typedef struct product {
     const pare_gemm_kernels *with; /* NULL: BLIS */
     real *c;
-    const real *a, *b, *bias;
-    int64_t ldc, lda, ldb;
-    bool a_transposed, b_transposed, accumulate;
-    int64_t m, n, k;
-    int64_t depth;                   /* of a block of k; the last may be less deep */
-    int64_t task_rows, task_columns; /* of C */
-    int64_t tasks_across;
-    int64_t padded_rows; /* m, rounded up to whole panels */
-    real *packed_a;      /* [blocks of k][panels][depth][rows of a tile] */
-    real *packed_b;      /* one block's columns of a task, for each thread */
-    int64_t packed_b_size;
+    const real *bias;
+    int64_t ldc, k;
+    bool accumulate;
+    int64_t depth; /* of a block of k; the last may be less deep */
+    side a, b;
+    const side *shared, *own;
+    real *packed_shared; /* [blocks of k][panels][depth][panel] */
+    real *packed_own;    /* one task's block, for each thread */
+    int64_t packed_own_size;
 } product;
 
 static int64_t ceiling(int64_t x, int64_t y)
 {
     return (x + y - 1) / y;
+}
+
+static int64_t round_up(int64_t x, int64_t y)
+{
+    return ceiling(x, y) * y;
 }
 
 static int64_t smaller(int64_t x, int64_t y)
@@ -66,112 +79,145 @@ static const pare_gemm_kernels *kernels(void)
 static int64_t block_depth(int64_t k)
 {
     int64_t blocks = ceiling(k, DEPTH_MAX);
-    return blocks ? smaller(k, ceiling(ceiling(k, blocks), 4) * 4) : 0;
+    return blocks ? smaller(k, round_up(ceiling(k, blocks), 4)) : 0;
 }
 
 /* ---- Cutting C into tasks ---- */
 
-/* What a task takes, in the time of one multiplication an element of C: its tile, packing its
- * columns of B, and fetching its rows of A (the last two measured, about). */
-static double task_cost(int64_t rows, int64_t columns)
+/* What a task takes, in the time of one multiplication an element of C: its tile, packing its own
+ * side, and fetching the shared one (the last two measured, about). */
+static double task_cost(int64_t own, int64_t shared)
 {
-    return (double)(rows * columns + 12 * columns + 8 * rows);
+    return (double)(own * shared + 12 * own + 8 * shared);
 }
 
 /* The sizes that end first, if `threads` take tasks in turn. */
-static void cut_tasks(product *p, int64_t rows, int64_t columns, int threads)
+static void cut_tasks(side *own, side *shared, int threads)
 {
     double best = INFINITY;
-    int64_t least = ceiling(p->m, TASK_ROWS);
-    for (int64_t panels = 1; panels <= TASK_PANELS; panels++) {
-        int64_t across = ceiling(p->n, panels * columns);
-        for (int64_t down = least; down < least + 2 * threads; down++) {
-            int64_t task_rows = ceiling(ceiling(p->m, down), rows) * rows;
-            int64_t tasks = ceiling(p->m, task_rows) * across;
-            double cost = (double)ceiling(tasks, threads) *
-                          task_cost(task_rows, smaller(panels * columns, p->n));
+    int64_t least = ceiling(own->count, round_up(OWN_MAX - own->panel + 1, own->panel));
+    for (int64_t across = least; across < least + 2 * threads; across++)
+        for (int64_t down = 1; down <= 2 * threads; down++) {
+            int64_t own_task = round_up(ceiling(own->count, across), own->panel);
+            int64_t shared_task = round_up(ceiling(shared->count, down), shared->panel);
+            int64_t tasks = ceiling(own->count, own_task) * ceiling(shared->count, shared_task);
+            double cost = (double)ceiling(tasks, threads) * task_cost(own_task, shared_task);
             if (cost >= best)
                 continue;
             best = cost;
-            p->task_rows = task_rows;
-            p->task_columns = panels * columns;
+            own->task = own_task;
+            shared->task = shared_task;
         }
-        if (across == 1)
-            break;
-    }
-    p->tasks_across = ceiling(p->n, p->task_columns);
 }
 
-/* ---- Phase 1: packing A ---- */
+/* Neighbouring tasks share the shared side's part. */
+typedef struct task {
+    int64_t i0, rows, j0, columns; /* of C */
+} task;
 
-static void pack_a_tile(void *context, int64_t tile)
+static int64_t count_tasks(const product *p)
+{
+    return ceiling(p->a.count, p->a.task) * ceiling(p->b.count, p->b.task);
+}
+
+static task task_at(const product *p, int64_t number)
+{
+    int64_t across = ceiling(p->own->count, p->own->task);
+    int64_t own = number % across * p->own->task, shared = number / across * p->shared->task;
+    int64_t i0 = p->own == &p->a ? own : shared, j0 = p->own == &p->a ? shared : own;
+    return (task){i0, smaller(p->a.task, p->a.count - i0), j0,
+                  smaller(p->b.task, p->b.count - j0)};
+}
+
+/* ---- Phase 1: packing the shared side ---- */
+
+static void pack(const side *s, real *to, int64_t start, int64_t count, int64_t k0, int64_t depth)
+{
+    const real *from = s->from + (s->along ? start * s->stride + k0 : k0 * s->stride + start);
+    s->pack(to, from, s->stride, s->along, count, depth);
+}
+
+static int64_t pack_group(const side *s)
+{
+    return round_up(PACK_GROUP, s->panel);
+}
+
+static void pack_shared_tile(void *context, int64_t tile)
 {
     const product *p = context;
-    int64_t rows = PACK_PANELS * p->with->rows, across = ceiling(p->m, rows);
-    int64_t k0 = tile / across * p->depth, i0 = tile % across * rows;
+    const side *s = p->shared;
+    int64_t group = pack_group(s), groups = ceiling(s->count, group);
+    int64_t k0 = tile / groups * p->depth, start = tile % groups * group;
     int64_t depth = smaller(p->depth, p->k - k0);
-    const real *from = p->a_transposed ? p->a + k0 * p->lda + i0 : p->a + i0 * p->lda + k0;
-    p->with->pack_a(p->packed_a + k0 * p->padded_rows + i0 * depth, from, p->lda,
-                    !p->a_transposed, smaller(rows, p->m - i0), depth);
+    pack(s, p->packed_shared + k0 * round_up(s->count, s->panel) + start * depth, start,
+         smaller(group, s->count - start), k0, depth);
 }
 
 /* ---- Phase 2: the tasks ---- */
 
-/* C[i0.., j0..] (+)= a block of A's rows times the packed block of B's columns. */
-static void run_block(const product *p, const real *a, const real *b, int64_t i0, int64_t rows,
-                      int64_t j0, int64_t columns, int64_t depth, bool first)
+/* One tile of a task: rows i.., columns j.. of it. */
+static void run_tile(const product *p, const task *t, const real *a, const real *b, int64_t i,
+                     int64_t j, int64_t depth, bool first)
 {
-    pare_gemm_tile tile = {.ldc = p->ldc, .depth = depth, .add = p->accumulate || !first};
-    for (int64_t i = 0; i < rows; i += p->with->rows)
-        for (int64_t j = 0; j < columns; j += p->with->columns) {
-            tile.c = p->c + (i0 + i) * p->ldc + j0 + j;
-            tile.a = a + i * depth;
-            tile.b = b + j * depth;
-            tile.rows = smaller(p->with->rows, rows - i);
-            tile.columns = smaller(p->with->columns, columns - j);
-            tile.bias = first && p->bias ? p->bias + j0 + j : NULL;
-            p->with->run(&tile);
-        }
+    pare_gemm_tile tile = {
+        .c = p->c + (t->i0 + i) * p->ldc + t->j0 + j,
+        .ldc = p->ldc,
+        .a = a + i * depth,
+        .b = b + j * depth,
+        .depth = depth,
+        .rows = smaller(p->a.panel, t->rows - i),
+        .columns = smaller(p->b.panel, t->columns - j),
+        .bias = first && p->bias ? p->bias + t->j0 + j : NULL,
+        .add = p->accumulate || !first,
+    };
+    p->with->run(&tile);
 }
 
-static void run_task(void *context, int64_t task)
+static void run_task(void *context, int64_t number)
 {
     const product *p = context;
-    int64_t i0 = task / p->tasks_across * p->task_rows;
-    int64_t j0 = task % p->tasks_across * p->task_columns;
-    int64_t rows = smaller(p->task_rows, p->m - i0), columns = smaller(p->task_columns, p->n - j0);
-    real *packed_b = p->packed_b + pare_thread_index() * p->packed_b_size;
+    task t = task_at(p, number);
+    bool own_a = p->own == &p->a;
+    int64_t own_start = own_a ? t.i0 : t.j0, own_count = own_a ? t.rows : t.columns;
+    int64_t shared_start = own_a ? t.j0 : t.i0;
+    real *own = p->packed_own + pare_thread_index() * p->packed_own_size;
     for (int64_t k0 = 0; k0 < p->k; k0 += p->depth) {
         int64_t depth = smaller(p->depth, p->k - k0);
-        const real *from = p->b_transposed ? p->b + j0 * p->ldb + k0 : p->b + k0 * p->ldb + j0;
-        p->with->pack_b(packed_b, from, p->ldb, p->b_transposed, columns, depth);
-        run_block(p, p->packed_a + k0 * p->padded_rows + i0 * depth, packed_b, i0, rows, j0,
-                  columns, depth, k0 == 0);
+        const real *shared = p->packed_shared + shared_start * depth +
+                             k0 * round_up(p->shared->count, p->shared->panel);
+        pack(p->own, own, own_start, own_count, k0, depth);
+        if (own_a) {
+            for (int64_t j = 0; j < t.columns; j += p->b.panel)
+                for (int64_t i = 0; i < t.rows; i += p->a.panel)
+                    run_tile(p, &t, own, shared, i, j, depth, k0 == 0);
+        } else {
+            for (int64_t i = 0; i < t.rows; i += p->a.panel)
+                for (int64_t j = 0; j < t.columns; j += p->b.panel)
+                    run_tile(p, &t, shared, own, i, j, depth, k0 == 0);
+        }
     }
 }
 
-/* C = bias, or += bias: a product over nothing. */
-static void add_bias(const product *p, int64_t i0, int64_t rows, int64_t j0, int64_t columns,
-                     bool add)
+/* C += bias, or = bias, in the task's part: a product over nothing. */
+static void add_bias(const product *p, const task *t, bool add)
 {
-    for (int64_t i = i0; i < i0 + rows; i++)
-        for (int64_t j = j0; j < j0 + columns; j++) {
+    for (int64_t i = t->i0; i < t->i0 + t->rows; i++)
+        for (int64_t j = t->j0; j < t->j0 + t->columns; j++) {
             real x = p->bias ? p->bias[j] : 0, *c = p->c + i * p->ldc + j;
             *c = add ? *c + x : x;
         }
 }
 
-static void run_blis_task(void *context, int64_t task)
+static void run_blis_task(void *context, int64_t number)
 {
     const product *p = context;
-    int64_t i0 = task / p->tasks_across * p->task_rows;
-    int64_t j0 = task % p->tasks_across * p->task_columns;
-    int64_t rows = smaller(p->task_rows, p->m - i0), columns = smaller(p->task_columns, p->n - j0);
-    pare_blis_gemm(p->c + i0 * p->ldc + j0, p->ldc, p->a + i0 * (p->a_transposed ? 1 : p->lda),
-                   p->lda, p->a_transposed, p->b + j0 * (p->b_transposed ? p->ldb : 1), p->ldb,
-                   p->b_transposed, rows, columns, p->k, p->accumulate);
+    task t = task_at(p, number);
+    pare_blis_gemm(p->c + t.i0 * p->ldc + t.j0, p->ldc,
+                   p->a.from + t.i0 * (p->a.along ? p->a.stride : 1), p->a.stride, !p->a.along,
+                   p->b.from + t.j0 * (p->b.along ? p->b.stride : 1), p->b.stride, p->b.along,
+                   t.rows, t.columns, p->k, p->accumulate);
     if (p->bias)
-        add_bias(p, i0, rows, j0, columns, true);
+        add_bias(p, &t, true);
 }
 
 /* ---- The whole ---- */
@@ -187,56 +233,63 @@ static void run_tiles(bool serial, int64_t tiles, pare_tile_function *function, 
 }
 
 /* Sizes of the packed panels in elements, whole cache lines each. */
-static int64_t packed_a_size(const pare_gemm_kernels *with, int64_t m, int64_t k)
+static int64_t shared_size(int64_t count, int64_t panel, int64_t k)
 {
-    return ceiling(ceiling(m, with->rows) * with->rows * k, 16) * 16;
+    return round_up(round_up(count, panel) * k, 16);
 }
 
-static int64_t packed_b_size(const pare_gemm_kernels *with, int64_t n, int64_t k)
+static int64_t own_size(int64_t count, int64_t panel, int64_t k)
 {
-    int64_t columns = ceiling(n, with->columns);
-    return ceiling(smaller(columns, TASK_PANELS) * with->columns * block_depth(k), 16) * 16;
+    return round_up(round_up(smaller(count, OWN_MAX), panel) * block_depth(k), 16);
 }
 
 size_t pare_gemm_workspace(int64_t m, int64_t n, int64_t k)
 {
-    if (pare_kernels_blis())
-        return 64;
     const pare_gemm_kernels *with = kernels();
-    int64_t elements = packed_a_size(with, m, k) + pare_threads() * packed_b_size(with, n, k);
-    return 64 + (size_t)elements * sizeof(real);
+    int64_t elements = m > n ? shared_size(n, with->columns, k) +
+                                   pare_threads() * own_size(m, with->rows, k)
+                             : shared_size(m, with->rows, k) +
+                                   pare_threads() * own_size(n, with->columns, k);
+    return 64 + (pare_kernels_blis() ? 0 : (size_t)elements * sizeof(real));
+}
+
+static void run_packed(product *p, void *workspace, bool serial)
+{
+    const side *shared = p->shared;
+    p->packed_shared = (real *)(((uintptr_t)workspace + 63) & ~(uintptr_t)63);
+    p->packed_own = p->packed_shared + shared_size(shared->count, shared->panel, p->k);
+    p->packed_own_size = own_size(p->own->count, p->own->panel, p->k);
+    int64_t pack_tiles = ceiling(shared->count, pack_group(shared)) * ceiling(p->k, p->depth);
+    run_tiles(serial || shared->count * p->k < SERIAL_WORK / 16, pack_tiles, pack_shared_tile, p);
+    run_tiles(serial, count_tasks(p), run_task, p);
 }
 
 void pare_gemm(real *c, int64_t ldc, const real *a, int64_t lda, bool a_transposed, const real *b,
                int64_t ldb, bool b_transposed, int64_t m, int64_t n, int64_t k, bool accumulate,
                const real *bias, void *workspace)
 {
-    product p = {.c = c, .a = a, .b = b, .bias = bias, .ldc = ldc, .lda = lda, .ldb = ldb,
-                 .a_transposed = a_transposed, .b_transposed = b_transposed,
-                 .accumulate = accumulate, .m = m, .n = n, .k = k, .depth = block_depth(k)};
+    const pare_gemm_kernels *with = kernels();
+    product p = {.with = with, .c = c, .bias = bias, .ldc = ldc, .k = k, .accumulate = accumulate,
+                 .depth = block_depth(k),
+                 .a = {a, lda, !a_transposed, m, with->rows, 0, with->pack_a},
+                 .b = {b, ldb, b_transposed, n, with->columns, 0, with->pack_b}};
     if (m <= 0 || n <= 0)
         return;
     if (k <= 0) {
-        add_bias(&p, 0, m, 0, n, accumulate);
+        add_bias(&p, &(task){0, m, 0, n}, accumulate);
         return;
     }
     bool serial = (double)m * (double)n * (double)k < SERIAL_WORK;
-    int threads = serial ? 1 : pare_threads();
+    side *own = m > n ? &p.a : &p.b, *shared = m > n ? &p.b : &p.a;
+    cut_tasks(own, shared, serial ? 1 : pare_threads());
+    p.own = own;
+    p.shared = shared;
     if (pare_kernels_blis()) {
         pare_blis_start();
-        cut_tasks(&p, 32, 32, threads);
-        run_tiles(serial, ceiling(m, p.task_rows) * p.tasks_across, run_blis_task, &p);
-        return;
+        run_tiles(serial, count_tasks(&p), run_blis_task, &p);
+    } else {
+        run_packed(&p, workspace, serial);
     }
-    p.with = kernels();
-    cut_tasks(&p, p.with->rows, p.with->columns, threads);
-    p.padded_rows = ceiling(m, p.with->rows) * p.with->rows;
-    p.packed_a = (real *)(((uintptr_t)workspace + 63) & ~(uintptr_t)63);
-    p.packed_b = p.packed_a + packed_a_size(p.with, m, k);
-    p.packed_b_size = packed_b_size(p.with, n, k);
-    int64_t pack_tiles = ceiling(m, PACK_PANELS * p.with->rows) * ceiling(k, p.depth);
-    run_tiles(serial || m * k < SERIAL_WORK / 16, pack_tiles, pack_a_tile, &p);
-    run_tiles(serial, ceiling(m, p.task_rows) * p.tasks_across, run_task, &p);
 }
 
 /* ---- What it does ---- */

@@ -33,6 +33,11 @@ typedef struct reader {
     char first_skip[200];  /* why, for files of which nothing is left */
 } reader;
 
+static void remember_skip(reader *r, int64_t line, const char *why)
+{
+    snprintf(r->first_skip, sizeof r->first_skip, "line %lld: %s", (long long)line, why);
+}
+
 /* ---- Labels ---- */
 
 /* A label's text in buffer: trimmed, valid UTF-8; false if it is empty or too long to be one. */
@@ -142,6 +147,8 @@ static pare_status list_labels(reader *r, pare_table *table, label_list *list, c
         PARE_TRY(pare_table_next(table, &row, &more));
         if (!more)
             return PARE_OK;
+        if (row.fault && !r->first_skip[0])
+            remember_skip(r, row.line, row.fault);
         if (row.fault || !row.cell[LABEL].bytes || !label_text(row.cell[LABEL], name))
             continue;
         if (r->maybe_header && row.number == 0)
@@ -165,7 +172,8 @@ static pare_status collect_from(reader *r, const char *path)
         status = label_add(r, &list, first);
     PARE_TRY(status);
     if (list.n == 0 && r->labelled)
-        return pare_fail(PARE_INPUT, "%s: no row has a label", path);
+        return pare_fail(PARE_INPUT, "%s: no row has a label%s%s", path,
+                         r->first_skip[0] ? "; the first fault is in " : "", r->first_skip);
     if (list.n > 0)
         qsort(list.names, (size_t)list.n, sizeof *list.names,
               all_numbers(&list) ? compare_numbers : compare_texts);
@@ -272,7 +280,7 @@ static pare_status skip_row(reader *r, const pare_row *row, const char *why)
         return pare_hint(pare_fail(PARE_INPUT, "%s:%lld: %s", d->path, (long long)row->line, why),
                          "without --strict such rows are skipped and counted");
     if (d->skipped == 0)
-        snprintf(r->first_skip, sizeof r->first_skip, "line %lld: %s", (long long)row->line, why);
+        remember_skip(r, row->line, why);
     if (d->skipped++ < SHOWN_SKIPS)
         fprintf(stderr, "warning: %s:%lld: row skipped: %s\n", d->path, (long long)row->line, why);
     return PARE_OK;

@@ -313,6 +313,8 @@ static void test_folder_of_own_files(void **state)
     options.split = "train";
     options.text_column = "text";
     refuse(options, PARE_INPUT, "no text or number under \"text\"");
+    options.label_names = NULL;
+    refuse(options, PARE_INPUT, "no row has a label; the first fault is in line 1: no text");
     options.text_column = NULL;
     refuse(options, PARE_USAGE, "--text-column");
 }

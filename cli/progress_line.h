@@ -1,10 +1,10 @@
-/* progress.h: draws a task's progress on stderr.
+/* progress_line.h: draws a task's progress on stderr.
  *
  * On a terminal one line is drawn over and over: a bar, loss, learning rate, examples and tokens a
- * second, time left. Elsewhere a plain line appears every ten seconds (every second with --verbose),
- * and one at the end. --quiet draws nothing. */
-#ifndef PARE_CLI_PROGRESS_H
-#define PARE_CLI_PROGRESS_H
+ * second, time left. Elsewhere a plain line appears every ten seconds (every second with
+ * --verbose), and one at the end. --quiet draws nothing. */
+#ifndef PARE_CLI_PROGRESS_LINE_H
+#define PARE_CLI_PROGRESS_LINE_H
 
 #include "cli/text.h"
 #include "tasks/progress.h"

@@ -1,5 +1,5 @@
-/* progress.c: the progress line. */
-#include "cli/progress.h"
+/* progress_line.c: the progress line. */
+#include "cli/progress_line.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,0 +1,319 @@
+/* evaluate.c: see evaluate.h. */
+#include "tasks/evaluate.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "models/bert.h"
+#include "tasks/submission.h"
+
+int64_t pare_sequence_length(const pare_model *model, int64_t asked)
+{
+    int64_t length = asked > 0 ? asked : model->trained_length > 0 ? model->trained_length : 128;
+    const int64_t most = model->config.max_position_embeddings;
+    return length < most ? length : most;
+}
+
+/* ---- inference ---- */
+
+/* Logits of one batch, each row to its example's place. */
+static pare_status infer_batch(const pare_model *model, const pare_encoded *encoded,
+                               const int64_t *order, int64_t n, pare_arena *step,
+                               pare_arena *scratch, real *logits)
+{
+    const pare_mark mark = pare_arena_mark(step);
+    pare_packed batch;
+    pare_tape tape;
+    pare_tape_begin(&tape, step, scratch, &(pare_tape_mode){0});
+    PARE_TRY(pare_pack(step, encoded, order, n, &batch));
+    const pare_tensor *out = pare_bert_logits(&tape, model, &batch, 0);
+    PARE_TRY(pare_tape_status(&tape));
+    for (int64_t s = 0; s < n; s++)
+        for (int64_t c = 0; c < out->cols; c++) {
+            const real logit = out->data[s * out->cols + c];
+            if (!isfinite(logit))
+                return pare_fail(PARE_DIVERGED, "the logits of example %lld are not finite",
+                                 (long long)order[s]);
+            logits[order[s] * out->cols + c] = logit;
+        }
+    pare_arena_release(step, mark);
+    return PARE_OK;
+}
+
+static pare_status infer_in(const pare_model *model, const pare_encoded *encoded,
+                            int64_t batch_size, const pare_progress *progress, pare_arena *step,
+                            pare_arena *scratch, int64_t *order, real *logits)
+{
+    for (int64_t i = 0; i < encoded->n; i++)
+        order[i] = i;
+    PARE_TRY(pare_order_by_length(encoded, order, encoded->n));
+    pare_progress_info info = {.what = "eval", .loss = NAN, .learning_rate = -1};
+    info.steps = (encoded->n + batch_size - 1) / batch_size;
+    for (int64_t first = 0; first < encoded->n; first += batch_size) {
+        const int64_t n = encoded->n - first < batch_size ? encoded->n - first : batch_size;
+        pare_progress_update(progress, &info);
+        PARE_TRY(infer_batch(model, encoded, order + first, n, step, scratch, logits));
+        info.step++;
+        info.examples += n;
+        for (int64_t i = first; i < first + n; i++)
+            info.tokens += encoded->offset[order[i] + 1] - encoded->offset[order[i]];
+    }
+    pare_progress_update(progress, &info);
+    return PARE_OK;
+}
+
+pare_status pare_infer(const pare_model *model, const pare_encoded *encoded, int64_t batch_size,
+                       const pare_progress *progress, real *logits)
+{
+    pare_arena *step = pare_arena_new("step"), *scratch = pare_arena_new("scratch");
+    int64_t *order = pare_malloc((size_t)encoded->n * sizeof *order);
+    pare_status status = PARE_MEMORY;
+    if (step && scratch && order)
+        status = infer_in(model, encoded, batch_size, progress, step, scratch, order, logits);
+    pare_free(order);
+    pare_arena_free(scratch);
+    pare_arena_free(step);
+    return status;
+}
+
+/* ---- judging ---- */
+
+/* Cross entropy of one row, and the index of its largest logit (the first of equals). */
+static double row_loss(const real *row, int64_t n, int32_t label, int32_t *prediction)
+{
+    int64_t best = 0;
+    double sum = 0;
+    for (int64_t c = 1; c < n; c++)
+        if (row[c] > row[best])
+            best = c;
+    for (int64_t c = 0; c < n; c++)
+        sum += exp((double)row[c] - row[best]);
+    *prediction = (int32_t)best;
+    return label < 0 ? 0 : row[best] + log(sum) - row[label];
+}
+
+static pare_status compute_metrics(const pare_task *task, int64_t n_labels,
+                                   const pare_outcomes *outcomes, pare_json *metrics)
+{
+    const char *names[PARE_MAX_TASK_METRICS + 1];
+    const int n = pare_task_metrics(task, (int)n_labels, names);
+    for (int i = 0; i < n; i++) {
+        double value;
+        PARE_TRY(pare_metric_compute(pare_metric_find(names[i]), outcomes, &value));
+        pare_json_set_double(metrics, names[i], value);
+    }
+    return PARE_OK;
+}
+
+pare_status pare_judge(const pare_task *task, int64_t n_labels, const pare_encoded *encoded,
+                       const real *logits, pare_evaluation *out)
+{
+    const int64_t n = encoded->n;
+    int32_t *prediction = pare_malloc((size_t)n * sizeof *prediction);
+    double *score = pare_malloc((size_t)n * sizeof *score);
+    *out = (pare_evaluation){.examples = n, .metrics = pare_json_new_object()};
+    pare_status status = PARE_MEMORY;
+    if (prediction && score && out->metrics) {
+        double total = 0;
+        for (int64_t i = 0; i < n; i++)
+            if (task->regression) {
+                score[i] = logits[i];
+                total += (score[i] - encoded->targets[i]) * (score[i] - encoded->targets[i]);
+            } else {
+                total += row_loss(logits + i * n_labels, n_labels, encoded->labels[i],
+                                  &prediction[i]);
+            }
+        out->loss = n > 0 ? total / (double)n : NAN;
+        const pare_outcomes outcomes = {n, encoded->labels, prediction, encoded->targets, score};
+        status = compute_metrics(task, n_labels, &outcomes, out->metrics);
+    }
+    pare_free(prediction);
+    pare_free(score);
+    return status;
+}
+
+/* ---- a task's evaluation sets ---- */
+
+static pare_status open_one(pare_arena *arena, const pare_tokenizer *tokenizer,
+                            const pare_data_options *options, int64_t max_length,
+                            pare_eval_set *set)
+{
+    PARE_TRY(pare_dataset_read(options, &set->dataset[set->n]));
+    set->n++;
+    if (!tokenizer)
+        return PARE_OK;
+    return pare_encode(arena, tokenizer, set->dataset[set->n - 1], max_length,
+                       &set->encoded[set->n - 1]);
+}
+
+pare_status pare_eval_set_open(pare_arena *arena, const pare_tokenizer *tokenizer,
+                               const pare_data_options *options, int64_t max_length,
+                               pare_eval_set *out)
+{
+    const pare_task *task = pare_task_find(options->task);
+    pare_data_options one = *options;
+    *out = (pare_eval_set){0};
+    if (!task || !task->two_dev_sets || strcmp(options->split, "dev") != 0)
+        return open_one(arena, tokenizer, &one, max_length, out);
+    one.split = "dev_matched";
+    PARE_TRY(open_one(arena, tokenizer, &one, max_length, out));
+    one.split = "dev_mismatched";
+    return open_one(arena, tokenizer, &one, max_length, out);
+}
+
+void pare_eval_set_close(pare_eval_set *set)
+{
+    for (int i = 0; i < set->n; i++)
+        pare_dataset_free(set->dataset[i]);
+    set->n = 0;
+}
+
+/* Puts the second set's metrics beside the first's: "accuracy_mismatched". */
+static void merge_metrics(pare_json *into, const pare_json *from)
+{
+    for (void *i = pare_json_iter(from); i; i = pare_json_iter_next(from, i)) {
+        char name[64];
+        snprintf(name, sizeof name, "%s_mismatched", pare_json_iter_key(i));
+        pare_json_set_double(into, name, pare_json_as_double(pare_json_iter_value(i), NAN));
+    }
+}
+
+static pare_status run_one(const pare_eval_set *set, int i, const pare_model *model,
+                           int64_t batch_size, const pare_progress *progress,
+                           pare_evaluation *out)
+{
+    const pare_encoded *encoded = &set->encoded[i];
+    real *logits = pare_malloc((size_t)(encoded->n * model->n_labels) * sizeof *logits);
+    if (!logits)
+        return PARE_MEMORY;
+    pare_status status = pare_infer(model, encoded, batch_size, progress, logits);
+    if (status == PARE_OK)
+        status = pare_judge(set->dataset[i]->task, model->n_labels, encoded, logits, out);
+    pare_free(logits);
+    return status;
+}
+
+pare_status pare_eval_set_run(const pare_eval_set *set, const pare_model *model,
+                              int64_t batch_size, const pare_progress *progress,
+                              pare_evaluation *out)
+{
+    pare_evaluation second = {0};
+    *out = (pare_evaluation){0};
+    pare_status status = run_one(set, 0, model, batch_size, progress, out);
+    if (status == PARE_OK && set->n == 2) {
+        status = run_one(set, 1, model, batch_size, progress, &second);
+        if (status == PARE_OK)
+            merge_metrics(out->metrics, second.metrics);
+        pare_json_free(second.metrics);
+    }
+    if (status != PARE_OK) {
+        pare_json_free(out->metrics);
+        out->metrics = NULL;
+    }
+    return status;
+}
+
+/* ---- the command ---- */
+
+static pare_json *result_of(const pare_evaluate_options *options, pare_evaluation *evaluation)
+{
+    pare_json *result = pare_json_new_object();
+    const pare_task *task = pare_task_find(options->data.task);
+    pare_json_set_string(result, "task", task ? task->name : options->data.task);
+    pare_json_set_string(result, "split", options->data.split);
+    pare_json_set_int(result, "examples", evaluation->examples);
+    pare_json_set_double(result, "loss", evaluation->loss);
+    pare_json_set(result, "metrics", evaluation->metrics);
+    evaluation->metrics = NULL;
+    return result;
+}
+
+/* The model must have a head that answers this task. */
+static pare_status check_head(const pare_model *model, const char *path, const pare_dataset *d)
+{
+    const int64_t labels = d->task->regression ? 1 : d->n_labels;
+    if (!model->classifier.weight)
+        return pare_hint(pare_fail(PARE_INPUT, "%s has no head for a task", path),
+                         "fine-tune it first: pare finetune --model %s --task %s", path,
+                         d->task->name);
+    if (model->n_labels != labels)
+        return pare_hint(pare_fail(PARE_INPUT, "%s answers with %lld labels, %s has %lld", path,
+                                   (long long)model->n_labels, d->task->name, (long long)labels),
+                         "it was trained on %s", model->task ? model->task : "another task");
+    return PARE_OK;
+}
+
+static pare_status evaluate_model(pare_arena *arena, const pare_evaluate_options *options,
+                                  const pare_progress *progress, pare_json **result)
+{
+    pare_model *model = NULL;
+    pare_tokenizer *tokenizer = NULL;
+    pare_eval_set set = {0};
+    pare_evaluation evaluation = {0};
+    PARE_TRY(pare_model_open(options->model, &model));
+    pare_data_options data = options->data;
+    data.label_names = (const char *const *)model->label_names;
+    data.n_labels = model->label_names ? (int)model->n_labels : 0;
+    pare_status status = pare_tokenizer_new(&model->vocabulary, &tokenizer);
+    if (status == PARE_OK)
+        status = pare_eval_set_open(arena, tokenizer, &data,
+                                    pare_sequence_length(model, options->max_seq_length), &set);
+    if (status == PARE_OK)
+        status = check_head(model, options->model, set.dataset[0]);
+    if (status == PARE_OK)
+        status = pare_eval_set_run(&set, model, options->batch_size, progress, &evaluation);
+    if (status == PARE_OK)
+        *result = result_of(options, &evaluation);
+    pare_eval_set_close(&set);
+    pare_tokenizer_free(tokenizer);
+    pare_model_free(model);
+    return status;
+}
+
+/* Scores predictions that were made elsewhere; there is no loss, which shows as null. */
+static pare_status evaluate_predictions(const pare_evaluate_options *options, pare_json **result)
+{
+    pare_dataset *dataset = NULL;
+    PARE_TRY(pare_dataset_read(&options->data, &dataset));
+    const int64_t n = dataset->n;
+    int32_t *label = pare_malloc((size_t)n * sizeof *label);
+    int32_t *prediction = pare_malloc((size_t)n * sizeof *prediction);
+    double *target = pare_malloc((size_t)n * sizeof *target);
+    double *score = pare_malloc((size_t)n * sizeof *score);
+    pare_evaluation evaluation = {.examples = n, .loss = NAN, .metrics = pare_json_new_object()};
+    pare_status status = PARE_MEMORY;
+    if (label && prediction && target && score && evaluation.metrics) {
+        for (int64_t i = 0; i < n; i++) {
+            label[i] = dataset->examples[i].label;
+            target[i] = dataset->examples[i].target;
+        }
+        status = pare_submission_read(options->predictions, dataset, prediction, score);
+        const pare_outcomes outcomes = {n, label, prediction, target, score};
+        if (status == PARE_OK)
+            status = compute_metrics(dataset->task, dataset->n_labels, &outcomes,
+                                     evaluation.metrics);
+        if (status == PARE_OK)
+            *result = result_of(options, &evaluation);
+    }
+    pare_json_free(evaluation.metrics);
+    pare_free(label);
+    pare_free(prediction);
+    pare_free(target);
+    pare_free(score);
+    pare_dataset_free(dataset);
+    return status;
+}
+
+pare_status pare_evaluate(const pare_evaluate_options *options, const pare_progress *progress,
+                          pare_json **result)
+{
+    *result = NULL;
+    if (options->predictions)
+        return evaluate_predictions(options, result);
+    pare_arena *arena = pare_arena_new("evaluation");
+    if (!arena)
+        return PARE_MEMORY;
+    const pare_status status = evaluate_model(arena, options, progress, result);
+    pare_arena_free(arena);
+    return status;
+}

@@ -1,0 +1,39 @@
+/* run_folder.h: the folder of one training run: its lock, its log and its checkpoints' names.
+ *
+ *   config.ini  metrics.jsonl  eval_results.json  eval_results.txt  run.lock
+ *   checkpoint-N.h5 (state after step N)  best.h5 (weights alone)  last.h5 (the last checkpoint) */
+#ifndef PARE_TASKS_RUN_FOLDER_H
+#define PARE_TASKS_RUN_FOLDER_H
+
+#include "core/json.h"
+
+typedef struct pare_run_folder {
+    char *path;
+    int lock; /* handle; -1: not held */
+} pare_run_folder;
+
+/* Makes the folder where it is missing and takes its lock. One that holds anything is PARE_USAGE
+ * unless `resume`, or `overwrite`, which removes pare's own files from it. */
+pare_status pare_run_open(const char *path, bool resume, bool overwrite, pare_run_folder *out);
+void pare_run_close(pare_run_folder *run);
+
+/* "RUN/name", to be given to pare_free; NULL with PARE_MEMORY set. */
+char *pare_run_file(const pare_run_folder *run, const char *name);
+char *pare_run_checkpoint(const pare_run_folder *run, int64_t step);
+
+/* The steps of all checkpoint-N.h5, falling, to be given to pare_free. */
+pare_status pare_run_checkpoints(const pare_run_folder *run, int64_t **steps, size_t *n);
+
+/* Removes all checkpoints but the newest `keep`. */
+pare_status pare_run_prune(const pare_run_folder *run, int64_t keep);
+
+/* Appends a line to metrics.jsonl; takes `record` over. digits: of its reals (9 or 17). */
+pare_status pare_run_log(const pare_run_folder *run, pare_json *record, int digits);
+
+/* Cuts metrics.jsonl back to what stood there at `step`: records of later steps go. */
+pare_status pare_run_rewind(const pare_run_folder *run, int64_t step);
+
+/* Replaces a text file of the folder. */
+pare_status pare_run_write(const pare_run_folder *run, const char *name, const char *text);
+
+#endif
