@@ -29,10 +29,10 @@ static pare_status unknown_command(const char *name)
     int best = 0;
 
     for (size_t i = 0; i < PARE_COMMAND_COUNT; i++) {
-        int distance = pare_name_distance(name, strlen(name), pare_command_table[i].name);
-        if (distance >= 0 && (!nearest || distance < best)) {
+        int cost = pare_name_unlikeness(name, strlen(name), pare_command_table[i].name);
+        if (cost >= 0 && (!nearest || cost < best)) {
             nearest = &pare_command_table[i];
-            best = distance;
+            best = cost;
         }
     }
     pare_fail(PARE_USAGE, "unknown command \"%s\"", name);

@@ -107,16 +107,15 @@ static const char *unquote(config_reader *r, const char *quoted)
         r->status = PARE_MEMORY;
         return NULL;
     }
-    while (*s && *s != '"') {
-        int c = (unsigned char)*s++;
+    int c = 0;
+    while (c >= 0 && *s && *s != '"') {
+        c = (unsigned char)*s++;
         if (c == '\\')
             c = unescape(&s);
-        if (c < 0)
-            break;
         *end++ = (char)c;
     }
     *end = '\0';
-    if (*s == '"' && s[1] == '\0')
+    if (c >= 0 && *s == '"' && s[1] == '\0')
         return text;
     pare_fail(PARE_USAGE, "%s:%d: %s is no quoted text", r->path, r->line, quoted);
     r->status = pare_hint(PARE_USAGE, "between quotes write \\\" \\\\ \\n \\t, and \\x3b for ;");
@@ -236,9 +235,11 @@ pare_status pare_options_read(const char *path, pare_options *options)
     char *text;
     size_t size;
 
-    PARE_TRY(pare_file_read(path, LARGEST_FILE, &text, &size));
+    pare_status status = pare_file_read(path, LARGEST_FILE, &text, &size);
+    if (status != PARE_OK)
+        return pare_hint(status, "--config names a file; pare %s --print-config shows one",
+                         options->command->name);
     config_reader r = {.path = path, .at = text, .end = text + size, .options = options};
-    pare_status status;
     r.first_line = pare_arena_zalloc(options->arena, pare_option_count * sizeof(int));
     if (size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
         r.at += 3; /* a byte order mark */

@@ -81,18 +81,44 @@ void pare_detail(const char *format, ...)
     va_end(args);
 }
 
-void pare_console_error(void)
+/* What helps where the failure itself said nothing. */
+static const char *general_hint(pare_status status)
 {
-    const char *red = console.err_color ? "\033[1;31m" : "";
+    switch (status) {
+    case PARE_USAGE:
+        return "pare COMMAND --help lists the options of a command";
+    case PARE_INPUT:
+        return "check that this is the file you mean, and that it is complete";
+    case PARE_IO:
+        return "check the path, its permissions, and the free space";
+    case PARE_MEMORY:
+        return "free some memory, or lower --batch-size or --max-seq-length";
+    case PARE_DIVERGED:
+        return "lower --learning-rate";
+    case PARE_INTERNAL:
+        return "this is a fault of pare's: please report it with the output of pare doctor";
+    case PARE_STOPPED:
+        return "run the same command again with --resume";
+    default:
+        return "";
+    }
+}
+
+void pare_console_error(pare_status status)
+{
+    bool stopped = status == PARE_STOPPED;
+    const char *strong = !console.err_color ? "" : stopped ? "\033[1;33m" : "\033[1;31m";
     const char *cyan = console.err_color ? "\033[36m" : "";
     const char *plain = console.err_color ? "\033[0m" : "";
+    const char *hint = pare_error_hint()[0] ? pare_error_hint() : general_hint(status);
 
     if (pare_error_message()[0] == '\0')
         return;
     fflush(stdout); /* what was found before the error is seen before it */
-    fprintf(stderr, "%serror:%s %s\n", red, plain, pare_error_message());
-    if (pare_error_hint()[0] != '\0')
-        fprintf(stderr, "%shelp:%s %s\n", cyan, plain, pare_error_hint());
+    fprintf(stderr, "%s%s:%s %s\n", strong, stopped ? "stopped" : "error", plain,
+            pare_error_message());
+    if (hint[0] != '\0')
+        fprintf(stderr, "%shelp:%s %s\n", cyan, plain, hint);
 }
 
 /* ---- Standard output ---- */

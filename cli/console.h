@@ -24,8 +24,9 @@ int pare_console_width(void);
 /* A line for people on stderr, unless --quiet; pare_detail only with --verbose. */
 void pare_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void pare_detail(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* "error: ..." and "help: ..." of the last failure. */
-void pare_console_error(void);
+/* "error: ..." and "help: ..." of the last failure. A stop with a checkpoint is no error and says
+ * "stopped: ...". */
+void pare_console_error(pare_status status);
 
 /* Results. pare_out_bytes fails at once when nobody reads them any more or the disk is full. */
 void pare_out(const char *format, ...) __attribute__((format(printf, 1, 2)));

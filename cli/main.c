@@ -33,6 +33,6 @@ int main(int argc, char **argv)
         raise(SIGPIPE);
     }
     if (status != PARE_OK)
-        pare_console_error();
+        pare_console_error(status);
     return status;
 }

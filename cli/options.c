@@ -71,7 +71,7 @@ static int least(int a, int b)
 
 /* Optimal string alignment (Damerau-Levenshtein without repeated edits), three rows of the matrix
  * at a time: d[i][j] edits turn the first i letters of a into the first j of b. */
-int pare_name_distance(const char *a, size_t a_length, const char *b)
+static int name_distance(const char *a, size_t a_length, const char *b)
 {
     enum { LONGEST = 40 };
     int rows[3][LONGEST + 1];
@@ -124,10 +124,9 @@ static bool is_part(const char *typed, size_t length, const char *name)
     return begins || ends;
 }
 
-/* The smaller, the likelier one name was meant by the other; negative: not at all. */
-static int unlikeness(const char *typed, size_t length, const char *name)
+int pare_name_unlikeness(const char *typed, size_t length, const char *name)
 {
-    int edits = pare_name_distance(typed, length, name);
+    int edits = name_distance(typed, length, name);
     if (edits >= 0)
         return edits;
     if (is_initials(typed, length, name))
@@ -145,7 +144,7 @@ const pare_option *pare_option_nearest(const char *name, size_t length,
         const pare_option *row = &pare_option_table[i];
         if (!takes(command, row) || (config_key && row->line_only))
             continue;
-        int cost = unlikeness(name, length, row->name);
+        int cost = pare_name_unlikeness(name, length, row->name);
         if (cost >= 0 && (!nearest || cost < best)) {
             nearest = row;
             best = cost;

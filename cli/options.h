@@ -86,9 +86,9 @@ const char *pare_option_shown(const pare_option *row, char shown[PARE_OPTION_SHO
 /* The option nearest to a name that is unknown, for "did you mean": of this command's, or NULL. */
 const pare_option *pare_option_nearest(const char *name, size_t length,
                                        const pare_command *command, bool config_key);
-/* Whether two names are near enough to suggest one for the other: the number of edits (a letter
- * more, less, changed, or two swapped; - and _ are one), or -1. */
-int pare_name_distance(const char *a, size_t a_length, const char *b);
+/* How unlikely it is that `name` was meant by what was typed: the number of edits (a letter more,
+ * less, changed, or two swapped; - and _ are one), more for initials or a part; -1: not at all. */
+int pare_name_unlikeness(const char *typed, size_t length, const char *name);
 
 /* PARE_USAGE naming the option unless it was given a value. */
 pare_status pare_option_need(const pare_options *options, const char *name, const char *value);

@@ -95,31 +95,62 @@ void pare_progress_format(pare_text *out, const pare_progress_info *info, double
 
 static void draw(pare_progress_view *v, const pare_progress_info *info, double time)
 {
-    const char *dim = v->color && v->live ? "\033[36m" : "", *plain = dim[0] ? "\033[0m" : "";
+    const pare_progress_clock *clock = &v->clocks[v->current];
+    const char *cyan = v->color && v->live ? "\033[36m" : "", *plain = cyan[0] ? "\033[0m" : "";
 
     pare_text_clear(&v->line);
-    pare_progress_format(&v->line, info, v->loss, v->first_step, time - v->started,
+    pare_progress_format(&v->line, info, clock->loss, clock->first_step, time - clock->started,
                          v->live ? pare_console_width() - 1 : 1000, v->live);
     if (v->line.failed || v->line.n == 0)
         return;
     if (v->live)
-        fprintf(stderr, "\r%s%.*s%s\033[K", dim, (int)v->line.n, v->line.bytes, plain);
+        fprintf(stderr, "\r%s%.*s%s\033[K", cyan, (int)v->line.n, v->line.bytes, plain);
     else
         fprintf(stderr, "%.*s\n", (int)v->line.n, v->line.bytes);
     fflush(stderr);
     v->drawn = time;
     v->on_screen = v->live;
+    v->complete = info->step >= info->steps;
 }
 
-/* Another `what`: another clock. A finished live line stays, an unfinished one is drawn over. */
-static void begin(pare_progress_view *v, const pare_progress_info *info, double time)
+/* ---- Clocks ---- */
+
+static void clock_start(pare_progress_clock *clock, const pare_progress_info *info, double time)
 {
-    if (v->on_screen && v->drawn_last)
-        pare_progress_view_end(v);
-    snprintf(v->what, sizeof v->what, "%s", info->what);
-    v->started = v->drawn = time;
-    v->first_step = info->step;
-    v->loss = NAN;
+    *clock = (pare_progress_clock){
+        .started = time, .first_step = info->step, .last_step = info->step, .loss = NAN};
+    snprintf(clock->what, sizeof clock->what, "%s", info->what);
+}
+
+/* The clock of this name, else a free one, else the last. */
+static int clock_find(const pare_progress_view *v, const char *what)
+{
+    int i = 0;
+    while (i < PARE_PROGRESS_CLOCKS - 1 && v->clocks[i].what[0] != '\0' &&
+           strncmp(v->clocks[i].what, what, PARE_PROGRESS_NAME - 1) != 0)
+        i++;
+    return i;
+}
+
+/* Makes the clock of info->what the running one. A task that begins again, at an earlier step or
+ * behind its end, begins with a new clock. */
+static pare_progress_clock *clock_switch(pare_progress_view *v, const pare_progress_info *info,
+                                         double time)
+{
+    int index = clock_find(v, info->what);
+    pare_progress_clock *clock = &v->clocks[index];
+    bool known = strncmp(clock->what, info->what, PARE_PROGRESS_NAME - 1) == 0;
+
+    if (index != v->current && v->on_screen && v->complete)
+        pare_progress_view_end(v); /* what was completed stays on the screen */
+    if (!known || info->step < clock->last_step)
+        clock_start(clock, info, time);
+    else if (index != v->current)
+        clock->started += time - clock->last_seen;
+    if (v->current < 0)
+        v->drawn = time;
+    v->current = index;
+    return clock;
 }
 
 static void on_update(void *context, const pare_progress_info *info)
@@ -129,15 +160,14 @@ static void on_update(void *context, const pare_progress_info *info)
 
     if (v->quiet)
         return;
-    if (strncmp(v->what, info->what, sizeof v->what - 1) != 0 || info->step < v->first_step ||
-        (v->drawn_last && info->step < info->steps))
-        begin(v, info, time);
-    bool last = info->step >= info->steps;
-    bool repeated = last && v->drawn_last;
-    if (isfinite(info->loss) && info->step > v->first_step) /* the mean of some 50 steps */
-        v->loss = isfinite(v->loss) ? v->loss + 0.02 * (info->loss - v->loss) : info->loss;
-    v->drawn_last = last;
-    if (!repeated && (last || time - v->drawn >= v->every))
+    pare_progress_clock *clock = clock_switch(v, info, time);
+    bool moved = info->step > clock->last_step;
+    if (moved && isfinite(info->loss)) /* the mean of some 50 steps */
+        clock->loss = isfinite(clock->loss) ? clock->loss + 0.02 * (info->loss - clock->loss)
+                                            : info->loss;
+    clock->last_step = info->step;
+    clock->last_seen = time;
+    if ((moved && info->step >= info->steps) || time - v->drawn >= v->every)
         draw(v, info, time);
 }
 
@@ -145,7 +175,7 @@ static void on_message(void *context, const char *text)
 {
     pare_progress_view *v = context;
 
-    if (v->on_screen && !v->drawn_last)
+    if (v->on_screen && !v->complete)
         fputs("\r\033[K", stderr); /* the next drawing brings the line back, below */
     else if (v->on_screen)
         fputs("\n", stderr);
@@ -161,7 +191,7 @@ pare_progress pare_progress_view_init(pare_progress_view *v)
         .live = console->err_live && !console->quiet,
         .color = console->err_color,
         .quiet = console->quiet,
-        .loss = NAN,
+        .current = -1,
     };
     v->every = v->live ? 0.1 : console->verbose ? 1 : 10;
     return (pare_progress){on_update, on_message, v};
@@ -171,6 +201,6 @@ void pare_progress_view_end(pare_progress_view *v)
 {
     if (v->on_screen)
         fputs("\n", stderr);
-    v->on_screen = false;
+    v->on_screen = v->complete = false;
     pare_text_free(&v->line);
 }

@@ -9,19 +9,27 @@
 #include "cli/text.h"
 #include "tasks/progress.h"
 
-enum { PARE_PROGRESS_NAME = 24 };
+enum { PARE_PROGRESS_NAME = 24, PARE_PROGRESS_CLOCKS = 4 };
+
+/* One `what`: its clock stands still while another one is at work (training waits while the model
+ * is evaluated). */
+typedef struct pare_progress_clock {
+    char what[PARE_PROGRESS_NAME];
+    double started;  /* in seconds of the monotonic clock, moved forward by its pauses */
+    double last_seen;
+    int64_t first_step, last_step;
+    double loss;     /* smoothed; NAN before the first */
+} pare_progress_clock;
 
 /* What is known of the task; filled by _init. */
 typedef struct pare_progress_view {
     bool live, color, quiet;
-    double every;    /* seconds between two drawings */
-    char what[PARE_PROGRESS_NAME];
-    double started;  /* when this `what` began, by the monotonic clock, in seconds */
-    double drawn;    /* when it was drawn last */
-    int64_t first_step;
-    double loss;     /* smoothed; NAN before the first */
-    bool on_screen;  /* a live line stands on the terminal */
-    bool drawn_last; /* its last step was drawn */
+    double every; /* seconds between two drawings */
+    double drawn; /* when something was drawn last */
+    pare_progress_clock clocks[PARE_PROGRESS_CLOCKS];
+    int current;    /* the clock that runs; -1: none yet */
+    bool on_screen; /* a live line stands on the terminal */
+    bool complete;  /* and it shows the last step */
     pare_text line;
 } pare_progress_view;
 

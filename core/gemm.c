@@ -19,7 +19,7 @@
  * be cut as the number of threads suggests. */
 enum {
     DEPTH_MAX = 448,      /* of a block: a panel of A (12 x 448 floats) stays in L1 */
-    OWN_MAX = 256,        /* own rows or columns of a task: x 448 floats are half of a 1 MiB L2 */
+    OWN_MAX = 192,        /* own rows or columns of a task: x 448 floats are a third of a 1 MiB L2 */
     PACK_GROUP = 48,      /* shared rows or columns at least, packed by one tile of phase 1 */
     SERIAL_WORK = 1 << 19 /* multiplications that are done before a team has woken up */
 };

@@ -284,7 +284,7 @@ static void convert_tile(void *context, int64_t tile)
 pare_status pare_foreign_convert(pare_foreign_job *jobs, size_t n, const char *where)
 {
     convert_args args = {jobs, n, (int64_t)n};
-    int64_t tiles = 0;
+    int64_t tiles = 0, elements = 0;
     for (size_t i = 0; i < n; i++) {
         const pare_foreign_tensor *t = jobs[i].tensor;
         assert(t->rank == 2 ? t->shape[0] == jobs[i].rows : t->rank == 1 && jobs[i].rows == 1);
@@ -294,8 +294,13 @@ pare_status pare_foreign_convert(pare_foreign_job *jobs, size_t n, const char *w
                              where, t->name, t->dtype);
         jobs[i].first_tile = tiles;
         tiles += (jobs[i].rows * jobs[i].cols + TILE - 1) / TILE;
+        elements += jobs[i].rows * jobs[i].cols;
     }
-    pare_parallel(tiles, convert_tile, &args);
+    if (elements > TILE)
+        pare_parallel(tiles, convert_tile, &args);
+    else /* too little to wake threads for */
+        for (int64_t i = 0; i < tiles; i++)
+            convert_tile(&args, i);
     if (args.bad == (int64_t)n)
         return PARE_OK;
     return pare_hint(pare_fail(PARE_INPUT, "%s: tensor %s holds a value that is not finite", where,

@@ -2,7 +2,9 @@
 #ifndef PARE_TASKS_TRAINER_H
 #define PARE_TASKS_TRAINER_H
 
+#include "core/json.h"
 #include "tasks/dataset.h"
+#include "tasks/progress.h"
 
 /* Every training option, named as on the command line (with underscores) and in config.ini.
  * Filled from cli/options.def. Strings are borrowed. */
@@ -29,6 +31,17 @@ typedef struct pare_train_options {
     const char *precision; /* "fp32" */
     int64_t threads;     /* 0: all */
     bool strict, resume, overwrite, dry_run, quiet;
+    const pare_progress *progress; /* who watches; or NULL */
+    const char *config_text;       /* becomes the run's config.ini; or NULL */
 } pare_train_options;
+
+/* Trains options->model on options->task and fills the run folder options->output. *result is the
+ * caller's: {"task", "steps", "best_step", "metrics": {of the last weights}, "best_metrics",
+ * "train_seconds", "tokens_per_second", "examples_per_second", "output"}.
+ *
+ * The same options give the same bits at any thread count, with any interruption and --resume.
+ * Stopped by a signal or max_seconds: PARE_STOPPED, with a checkpoint. A loss or gradient that is
+ * not finite: PARE_DIVERGED, naming the step and the tensor; nothing of it is saved. */
+pare_status pare_finetune(const pare_train_options *options, pare_json **result);
 
 #endif

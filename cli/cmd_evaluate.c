@@ -1,0 +1,91 @@
+/* cmd_evaluate.c: pare evaluate: a model, or a file of predictions, judged on a task. */
+#include "tasks/evaluate.h"
+
+#include <string.h>
+
+#include "cli/console.h"
+#include "cli/options.h"
+#include "cli/progress_line.h"
+#include "core/file.h"
+
+static pare_status check(const pare_options *options)
+{
+    if (options->model && options->predictions)
+        return pare_hint(pare_fail(PARE_USAGE, "both --model and --predictions are given"),
+                         "give the one to be judged");
+    if (!options->predictions)
+        PARE_TRY(pare_option_need(options, "model", options->model));
+    PARE_TRY(pare_option_need(options, "task", options->task));
+    return pare_option_need(options, "data", options->data);
+}
+
+static pare_status evaluate(const pare_options *o, pare_json **result)
+{
+    pare_evaluate_options what = {
+        .model = o->model,
+        .predictions = o->predictions,
+        .data = {.task = o->task,
+                 .data = o->data,
+                 .split = o->split,
+                 .text_column = o->text_column,
+                 .pair_column = o->pair_column,
+                 .label_column = o->label_column,
+                 .strict = o->strict},
+        .max_seq_length = o->max_seq_length,
+        .batch_size = o->eval_batch_size,
+    };
+    pare_progress_view view;
+    pare_progress progress = pare_progress_view_init(&view);
+    pare_status status = pare_evaluate(&what, &progress, result);
+
+    pare_progress_view_end(&view);
+    return status;
+}
+
+/* The object that --json prints, as a file. */
+static pare_status write_file(const char *path, const pare_json *result)
+{
+    char *text = pare_json_dump(result, 0, 17);
+
+    if (!text)
+        return PARE_MEMORY;
+    size_t n = strlen(text);
+    text[n] = '\n'; /* in the NUL's place */
+    pare_status status = pare_file_replace(path, text, n + 1);
+    pare_free(text);
+    return status;
+}
+
+static void print_people(const pare_json *result)
+{
+    const pare_json *metrics = pare_json_get(result, "metrics");
+
+    pare_out("%s %s: %lld examples\n", pare_json_get_string(result, "task", ""),
+             pare_json_get_string(result, "split", ""),
+             (long long)pare_json_get_int(result, "examples", 0));
+    if (pare_json_is_number(pare_json_get(result, "loss")))
+        pare_out("  %-24s %.4f\n", "loss", pare_json_get_double(result, "loss", 0));
+    for (void *i = pare_json_iter(metrics); i; i = pare_json_iter_next(metrics, i)) {
+        const pare_json *value = pare_json_iter_value(i);
+        if (pare_json_is_number(value))
+            pare_out("  %-24s %.4f\n", pare_json_iter_key(i), pare_json_as_double(value, 0));
+        else
+            pare_out("  %-24s undefined\n", pare_json_iter_key(i));
+    }
+}
+
+pare_status pare_command_evaluate(const pare_options *options)
+{
+    pare_json *result = NULL;
+
+    PARE_TRY(check(options));
+    pare_status status = evaluate(options, &result);
+    if (status == PARE_OK && options->output)
+        status = write_file(options->output, result);
+    if (status == PARE_OK && options->json)
+        return pare_out_json(result);
+    if (status == PARE_OK)
+        print_people(result);
+    pare_json_free(result);
+    return status;
+}

@@ -1,0 +1,387 @@
+/* setup.c: opens a training run: model, data, run folder, optimiser, checkpoint. */
+#include <math.h>
+#include <stdarg.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/file.h"
+#include "core/gemm.h"
+#include "core/philox.h"
+#include "core/threads.h"
+#include "tasks/source.h"
+#include "tasks/training.h"
+
+enum { GROUP_BATCHES = 50 };
+
+double pare_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+void pare_training_note(const pare_training *t, const char *format, ...)
+{
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    pare_progress_message(t->options->progress, text);
+}
+
+/* ---- options ---- */
+
+static pare_status check_options(const pare_train_options *o)
+{
+    if (!o->model || !o->task || !o->data || !o->output)
+        return pare_fail(PARE_USAGE, "--model, --task, --data and --output are needed");
+    if (!pare_task_find(o->task))
+        return pare_hint(pare_fail(PARE_USAGE, "unknown task '%s'", o->task),
+                         "CoLA, SST-2, MRPC, STS-B, QQP, MNLI, QNLI, RTE, WNLI, classify, regress");
+    if (o->batch_size < 1 || o->eval_batch_size < 1 || o->grad_accumulation < 1)
+        return pare_fail(PARE_USAGE, "batch sizes and --grad-accumulation must be at least 1");
+    return PARE_OK;
+}
+
+/* The metric that picks the best: the task's first one unless another is named. */
+static pare_status choose_metric(pare_training *t)
+{
+    const char *names[PARE_MAX_TASK_METRICS + 1], *asked = t->options->metric_for_best;
+    const int n = pare_task_metrics(t->task, (int)t->n_labels, names);
+    t->best_metric = asked ? asked : names[0];
+    if (!asked || strcmp(asked, "loss") == 0)
+        return PARE_OK;
+    for (int i = 0; i < n; i++)
+        if (strcmp(asked, names[i]) == 0)
+            return PARE_OK;
+    return pare_hint(pare_fail(PARE_USAGE, "--metric-for-best %s: %s has no such metric", asked,
+                               t->task->name),
+                     "use %s%s%s or loss", names[0], n > 1 ? ", " : "", n > 1 ? names[1] : "");
+}
+
+/* Marks one part of "embeddings,0-3" as frozen; false if it is none. */
+static bool freeze_part(pare_model *model, const char *part)
+{
+    long long first, last;
+    int end = 0;
+    const int64_t layers = model->config.num_hidden_layers;
+    if (strcmp(part, "embeddings") == 0)
+        first = last = -1;
+    else if (sscanf(part, "%lld-%lld%n", &first, &last, &end) == 2 && !part[end])
+        ;
+    else if (end = 0, sscanf(part, "%lld%n", &first, &end) == 1 && !part[end])
+        last = first;
+    else
+        return false;
+    if (strcmp(part, "embeddings") != 0 && (first < 0 || last < first || last >= layers))
+        return false;
+    for (int i = 0; i < model->n_params; i++)
+        if (model->params[i]->layer >= first && model->params[i]->layer <= last)
+            model->params[i]->frozen = true;
+    return true;
+}
+
+static pare_status freeze(pare_model *model, const char *parts)
+{
+    char copy[256];
+    if (!parts || !*parts)
+        return PARE_OK;
+    snprintf(copy, sizeof copy, "%s", parts);
+    for (char *state, *part = strtok_r(copy, ", ", &state); part;
+         part = strtok_r(NULL, ", ", &state))
+        if (!freeze_part(model, part))
+            return pare_hint(pare_fail(PARE_USAGE, "--freeze %s: '%s' is no part of this model",
+                                       parts, part),
+                             "name embeddings and layers from 0 to %lld: embeddings,0-3",
+                             (long long)model->config.num_hidden_layers - 1);
+    return PARE_OK;
+}
+
+/* ---- data ---- */
+
+static pare_data_options data_options(const pare_train_options *o, const char *split)
+{
+    return (pare_data_options){.task = o->task, .data = o->data, .split = split,
+                               .text_column = o->text_column, .pair_column = o->pair_column,
+                               .label_column = o->label_column, .strict = o->strict};
+}
+
+/* Whether there is a dev set: a single file of a user's is all for training. */
+static bool has_dev(const pare_training *t)
+{
+    pare_source source;
+    const pare_train_options *o = t->options;
+    if (t->task->own_files && !pare_path_is_directory(o->data))
+        return false;
+    const char *split = t->task->two_dev_sets ? "dev_matched" : "dev";
+    if (pare_source_find(t->task, o->data, split, &source) != PARE_OK)
+        return false;
+    pare_source_free(&source);
+    return true;
+}
+
+static pare_status read_training_data(pare_training *t)
+{
+    pare_data_options data = data_options(t->options, "train");
+    data.limit = t->options->train_examples;
+    PARE_TRY(pare_dataset_read(&data, &t->dataset));
+    t->n_labels = t->task->regression ? 1 : t->dataset->n_labels;
+    t->max_length = pare_sequence_length(t->model, t->options->max_seq_length);
+    return pare_encode(t->arena, t->tokenizer, t->dataset, t->max_length, &t->encoded);
+}
+
+static pare_status read_dev_data(pare_training *t)
+{
+    if (!has_dev(t)) {
+        pare_training_note(t, "no dev set beside the training data: nothing is evaluated");
+        return PARE_OK;
+    }
+    pare_data_options data = data_options(t->options, "dev");
+    data.label_names = t->dataset->label_names;
+    data.n_labels = t->dataset->n_labels;
+    return pare_eval_set_open(t->arena, t->tokenizer, &data, t->max_length, &t->dev);
+}
+
+pare_status pare_training_order(pare_training *t, int64_t epoch)
+{
+    const int64_t n = t->encoded.n, group = t->options->batch_size * GROUP_BATCHES;
+    if (t->order_epoch == epoch)
+        return PARE_OK;
+    if (t->options->shuffle)
+        pare_random_shuffle(t->order, n, (uint64_t)t->options->seed, (uint64_t)epoch);
+    else
+        for (int64_t i = 0; i < n; i++)
+            t->order[i] = i;
+    if (t->options->group_by_length)
+        for (int64_t i = 0; i < n; i += group)
+            PARE_TRY(pare_order_by_length(&t->encoded, t->order + i, n - i < group ? n - i : group));
+    t->order_epoch = epoch;
+    return PARE_OK;
+}
+
+/* ---- the model ---- */
+
+static pare_json *finetune_event(const pare_training *t)
+{
+    pare_json *event = pare_json_new_object();
+    pare_json_set_string(event, "event", "finetune");
+    pare_json_set_string(event, "task", t->task->name);
+    pare_json_set_int(event, "steps", t->total_steps);
+    pare_json_set_int(event, "seed", t->options->seed);
+    pare_json_set_double(event, "learning_rate", t->options->learning_rate);
+    return event;
+}
+
+/* A fresh model gets the task's head, its labels and a line of history. */
+static pare_status prepare_model(pare_training *t)
+{
+    bool made = false;
+    pare_model *m = t->model;
+    PARE_TRY(pare_model_ensure_head(m, t->n_labels, (uint64_t)t->options->seed, &made));
+    if (made)
+        pare_training_note(t, "made a new head for %s with %lld output%s from seed %lld",
+                           t->task->name, (long long)t->n_labels, t->n_labels == 1 ? "" : "s",
+                           (long long)t->options->seed);
+    PARE_TRY(pare_model_set_labels(m, t->task->name,
+                                   (const char *const *)t->dataset->label_names, t->n_labels));
+    m->trained_length = t->max_length;
+    return pare_model_add_history(m, finetune_event(t));
+}
+
+/* ---- resuming ---- */
+
+/* Every option that the bits of the result depend on. */
+static pare_json *recipe_of(const pare_training *t)
+{
+    const pare_train_options *o = t->options;
+    pare_json *r = pare_json_new_object();
+    pare_json_set_string(r, "task", t->task->name);
+    pare_json_set_int(r, "training data (crc32)", pare_encoded_crc(&t->encoded));
+    pare_json_set_int(r, "steps", t->total_steps);
+    pare_json_set_int(r, "batch_size", o->batch_size);
+    pare_json_set_int(r, "grad_accumulation", o->grad_accumulation);
+    pare_json_set_double(r, "learning_rate", o->learning_rate);
+    pare_json_set_double(r, "warmup_ratio", o->warmup_ratio);
+    pare_json_set_double(r, "weight_decay", o->weight_decay);
+    pare_json_set_double(r, "max_grad_norm", o->max_grad_norm);
+    pare_json_set_string(r, "optimizer", o->optimizer);
+    pare_json_set_double(r, "dropout", o->dropout < 0 ? -1 : o->dropout);
+    pare_json_set_int(r, "max_seq_length", t->max_length);
+    pare_json_set_bool(r, "shuffle", o->shuffle);
+    pare_json_set_bool(r, "group_by_length", o->group_by_length);
+    pare_json_set_int(r, "seed", o->seed);
+    pare_json_set_string(r, "freeze", o->freeze ? o->freeze : "");
+    pare_json_set_string(r, "precision", o->precision);
+    pare_json_set_string(r, "numbers", PARE_REAL_NAME);
+    return r;
+}
+
+/* The first member in which two recipes differ is a PARE_USAGE naming it. */
+static pare_status compare_recipes(const char *path, const pare_json *now, const char *text)
+{
+    pare_json *then = NULL;
+    pare_status status = pare_json_parse(text, strlen(text), path, &then);
+    for (void *i = pare_json_iter(now); i && status == PARE_OK; i = pare_json_iter_next(now, i)) {
+        const char *key = pare_json_iter_key(i);
+        char *a = pare_json_dump(pare_json_iter_value(i), 0, 17);
+        char *b = pare_json_get(then, key) ? pare_json_dump(pare_json_get(then, key), 0, 17) : NULL;
+        if (!a || !b || strcmp(a, b) != 0)
+            status = pare_hint(pare_fail(PARE_USAGE, "%s was made with %s %s, now it is %s", path,
+                                         key, b ? b : "unknown", a ? a : "unknown"),
+                               "resume with the options of the run's config.ini, or start over with "
+                               "--overwrite");
+        pare_free(a);
+        pare_free(b);
+    }
+    pare_json_free(then);
+    return status;
+}
+
+/* Opens the newest checkpoint that is whole; says what is wrong with the others. *found is false
+ * if there are no checkpoints. */
+static pare_status open_newest(pare_training *t, char **path, bool *found)
+{
+    int64_t *steps = NULL;
+    size_t n = 0;
+    PARE_TRY(pare_run_checkpoints(&t->run, &steps, &n));
+    pare_status status = PARE_OK;
+    *found = false;
+    for (size_t i = 0; i < n && !*found; i++) {
+        *path = pare_run_checkpoint(&t->run, steps[i]);
+        if (!*path) {
+            status = PARE_MEMORY;
+            break;
+        }
+        status = pare_checkpoint_open(*path, t->arena, &t->model, &t->state, &t->text);
+        if (status == PARE_OK) {
+            *found = true;
+        } else {
+            pare_training_note(t, "passed over: %s", pare_error_message());
+            pare_free(*path);
+            *path = NULL;
+        }
+    }
+    pare_free(steps);
+    if (!*found && n > 0 && status != PARE_MEMORY)
+        return pare_hint(pare_fail(PARE_INPUT, "no checkpoint in %s is whole", t->run.path),
+                         "start over with --overwrite");
+    return *found || n == 0 ? PARE_OK : status;
+}
+
+static void note_kernels(const pare_training *t, const char *path)
+{
+    if (t->text.kernels && strcmp(t->text.kernels, pare_gemm_path()) != 0)
+        pare_training_note(t,
+                           "warning: %s was made by the kernels %s, this machine uses %s: the "
+                           "result will differ in the last digits",
+                           path, t->text.kernels, pare_gemm_path());
+}
+
+/* ---- all together ---- */
+
+static void plan_steps(pare_training *t)
+{
+    const pare_train_options *o = t->options;
+    const int64_t update = o->batch_size * o->grad_accumulation;
+    t->steps_per_epoch = (t->encoded.n + update - 1) / update;
+    t->total_steps = o->max_steps > 0 ? o->max_steps
+                                      : (int64_t)ceil(o->epochs * (double)t->steps_per_epoch);
+    t->warmup_steps = (int64_t)ceil(o->warmup_ratio * (double)t->total_steps);
+}
+
+static pare_status open_optimizer(pare_training *t, const char *checkpoint)
+{
+    PARE_TRY(freeze(t->model, t->options->freeze));
+    PARE_TRY(pare_optimizer_new(t->arena, t->model->params, t->model->n_params,
+                                t->options->optimizer, t->options->weight_decay, &t->optimizer));
+    t->optimizer->updates = t->state.step;
+    return checkpoint ? pare_checkpoint_moments(checkpoint, t->optimizer) : PARE_OK;
+}
+
+static pare_status check_space(const pare_training *t)
+{
+    uint64_t needed, available;
+    PARE_TRY(pare_checkpoint_estimate(t->model, t->optimizer, &needed));
+    PARE_TRY(pare_free_space(t->run.path, &available));
+    needed += needed / 2; /* best.h5 holds a third of it, and a log is small */
+    if (available < needed)
+        return pare_hint(pare_fail(PARE_IO, "%s: a checkpoint and best.h5 need %llu bytes, %llu are free",
+                                   t->run.path, (unsigned long long)needed,
+                                   (unsigned long long)available),
+                         "free some space, or name another --output");
+    return PARE_OK;
+}
+
+/* With the recipe known: the same as the checkpoint's, or the run's from now on. */
+static pare_status settle_recipe(pare_training *t, const char *checkpoint)
+{
+    pare_json *recipe = recipe_of(t);
+    pare_status status = checkpoint ? compare_recipes(checkpoint, recipe, t->text.recipe) : PARE_OK;
+    char *text = pare_json_dump(recipe, 0, 17);
+    t->text.recipe = text ? pare_arena_strdup(t->arena, text) : NULL;
+    t->text.kernels = pare_arena_strdup(t->arena, pare_gemm_path());
+    pare_free(text);
+    pare_json_free(recipe);
+    return status == PARE_OK && (!t->text.recipe || !t->text.kernels) ? PARE_MEMORY : status;
+}
+
+static pare_status open_parts(pare_training *t, char **checkpoint)
+{
+    bool found = false;
+    if (t->options->resume)
+        PARE_TRY(open_newest(t, checkpoint, &found));
+    if (found)
+        note_kernels(t, *checkpoint);
+    else
+        PARE_TRY(pare_model_open(t->options->model, &t->model));
+    PARE_TRY(pare_tokenizer_new(&t->model->vocabulary, &t->tokenizer));
+    PARE_TRY(read_training_data(t));
+    PARE_TRY(read_dev_data(t));
+    PARE_TRY(choose_metric(t));
+    plan_steps(t);
+    PARE_TRY(settle_recipe(t, *checkpoint));
+    if (!found)
+        PARE_TRY(prepare_model(t));
+    pare_dataset_free(t->dataset); /* its texts are not needed any more */
+    t->dataset = NULL;
+    PARE_TRY(open_optimizer(t, *checkpoint));
+    t->order = pare_arena_alloc(t->arena, (size_t)t->encoded.n * sizeof *t->order);
+    return t->order ? PARE_OK : PARE_MEMORY;
+}
+
+pare_status pare_training_open(pare_training *t, const pare_train_options *options)
+{
+    char *checkpoint = NULL;
+    *t = (pare_training){.options = options, .order_epoch = -1, .session_start = pare_seconds()};
+    t->run.lock = -1;
+    PARE_TRY(check_options(options));
+    t->task = pare_task_find(options->task);
+    pare_threads_set((int)options->threads);
+    t->arena = pare_arena_new("run");
+    t->step = pare_arena_new("step");
+    t->scratch = pare_arena_new("scratch");
+    if (!t->arena || !t->step || !t->scratch)
+        return PARE_MEMORY;
+    if (!options->dry_run)
+        PARE_TRY(pare_run_open(options->output, options->resume, options->overwrite, &t->run));
+    pare_status status = open_parts(t, &checkpoint);
+    pare_free(checkpoint);
+    t->earlier_seconds = t->state.run_seconds;
+    if (status == PARE_OK && !options->dry_run)
+        status = check_space(t);
+    return status;
+}
+
+void pare_training_close(pare_training *t)
+{
+    pare_eval_set_close(&t->dev);
+    pare_dataset_free(t->dataset);
+    pare_tokenizer_free(t->tokenizer);
+    pare_model_free(t->model);
+    if (t->run.path)
+        pare_run_close(&t->run);
+    pare_arena_free(t->scratch);
+    pare_arena_free(t->step);
+    pare_arena_free(t->arena);
+}

@@ -1,0 +1,372 @@
+/* trainer.c: the training loop. Every step ends in a state that a checkpoint can hold whole. */
+#include "tasks/trainer.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/file.h"
+#include "core/gemm.h"
+#include "core/signals.h"
+#include "models/bert.h"
+#include "optim/schedule.h"
+#include "tasks/training.h"
+
+enum { LOG_SCHEMA = 1 };
+
+/* What one update did. */
+typedef struct step_result {
+    double loss, learning_rate, grad_norm;
+    int64_t tokens, examples;
+} step_result;
+
+/* ---- one update ---- */
+
+/* Forward and backward of examples order[0..n); their mean loss counts n / update of the whole. */
+static pare_status add_gradients(pare_training *t, const int64_t *order, int64_t n, int64_t update,
+                                 step_result *result)
+{
+    const pare_mark mark = pare_arena_mark(t->step);
+    const pare_tape_mode mode = {.recording = true, .training = true,
+                                 .seed = (uint64_t)t->options->seed,
+                                 .step = (uint64_t)t->state.step};
+    pare_packed batch;
+    pare_tape tape;
+    PARE_TRY(pare_pack(t->step, &t->encoded, order, n, &batch));
+    pare_tape_begin(&tape, t->step, t->scratch, &mode);
+    pare_tensor *logits = pare_bert_logits(&tape, t->model, &batch, t->options->dropout);
+    int32_t *labels = pare_arena_alloc(t->step, (size_t)n * sizeof *labels);
+    double *targets = pare_arena_alloc(t->step, (size_t)n * sizeof *targets);
+    if (!labels || !targets)
+        return PARE_MEMORY;
+    for (int64_t i = 0; i < n; i++) {
+        labels[i] = t->encoded.labels[order[i]];
+        targets[i] = t->encoded.targets[order[i]];
+    }
+    const double weight = 1.0 / (double)update;
+    pare_tensor *loss = t->task->regression
+                            ? pare_squared_error(&tape, logits, targets, weight)
+                            : pare_cross_entropy(&tape, logits, labels, weight);
+    PARE_TRY(pare_tape_status(&tape));
+    if (!isfinite(loss->data[0]))
+        return pare_fail(PARE_DIVERGED, "the loss is not finite");
+    PARE_TRY(pare_tape_backward(&tape, loss));
+    result->loss += loss->data[0];
+    result->tokens += batch.n_tokens;
+    result->examples += n;
+    pare_arena_release(t->step, mark);
+    return PARE_OK;
+}
+
+/* One update: its batches, the norm, the clip, AdamW. */
+static pare_status train_step(pare_training *t, step_result *result)
+{
+    const pare_train_options *o = t->options;
+    const int64_t epoch = t->state.step / t->steps_per_epoch;
+    const int64_t first = t->state.step % t->steps_per_epoch * o->batch_size * o->grad_accumulation;
+    int64_t update = t->encoded.n - first;
+    if (update > o->batch_size * o->grad_accumulation)
+        update = o->batch_size * o->grad_accumulation;
+    PARE_TRY(pare_training_order(t, epoch));
+    *result = (step_result){0};
+    for (int64_t i = 0; i < update; i += o->batch_size) {
+        const int64_t n = update - i < o->batch_size ? update - i : o->batch_size;
+        PARE_TRY(add_gradients(t, t->order + first + i, n, update, result));
+    }
+    PARE_TRY(pare_optimizer_norm(t->optimizer, &result->grad_norm));
+    result->learning_rate =
+        pare_linear_schedule(o->learning_rate, t->state.step, t->warmup_steps, t->total_steps);
+    pare_optimizer_step(t->optimizer, result->learning_rate,
+                        pare_clip_factor(result->grad_norm, o->max_grad_norm));
+    t->state.step++;
+    t->state.examples += result->examples;
+    t->state.tokens += result->tokens;
+    return PARE_OK;
+}
+
+/* ---- logging ---- */
+
+static pare_status log_head(const pare_training *t)
+{
+    pare_json *record = pare_json_new_object();
+    pare_json_set_int(record, "schema", LOG_SCHEMA);
+    pare_json_set_string(record, "version", PARE_VERSION);
+    pare_json_set_string(record, "kernels", pare_gemm_path());
+    pare_json_set_int(record, "resumed_at", t->state.step);
+    return pare_run_log(&t->run, record, 9);
+}
+
+static pare_status log_step(const pare_training *t, const step_result *r)
+{
+    pare_json *record = pare_json_new_object();
+    pare_json_set_int(record, "step", t->state.step);
+    pare_json_set_double(record, "loss", r->loss);
+    pare_json_set_double(record, "learning_rate", r->learning_rate);
+    pare_json_set_double(record, "grad_norm", r->grad_norm);
+    pare_json_set_int(record, "tokens", r->tokens);
+    pare_json_set_int(record, "examples", r->examples);
+    pare_json_set_double(record, "epoch", (double)t->state.step / (double)t->steps_per_epoch);
+    pare_json_set_double(record, "seconds", t->state.run_seconds);
+    return pare_run_log(&t->run, record, 9);
+}
+
+static pare_status log_evaluation(const pare_training *t, const pare_evaluation *e)
+{
+    pare_json *record = pare_json_new_object(), *eval = pare_json_copy(e->metrics);
+    pare_json_set_int(record, "step", t->state.step);
+    pare_json_set_double(eval, "loss", e->loss);
+    pare_json_set(record, "eval", eval);
+    return pare_run_log(&t->run, record, 17);
+}
+
+static void show_progress(const pare_training *t, const step_result *r)
+{
+    const pare_progress_info info = {"train", t->state.step, t->total_steps,
+                                     r ? r->loss : NAN, r ? r->learning_rate : -1,
+                                     t->state.examples, t->state.tokens};
+    pare_progress_update(t->options->progress, &info);
+}
+
+/* ---- evaluating ---- */
+
+static bool evaluation_due(const pare_training *t)
+{
+    const int64_t step = t->state.step, every = t->options->eval_steps;
+    return step == t->total_steps || step % (every > 0 ? every : t->steps_per_epoch) == 0;
+}
+
+static pare_status save_best(pare_training *t)
+{
+    char *path = pare_run_file(&t->run, "best.h5");
+    if (!path)
+        return PARE_MEMORY;
+    const pare_status status = pare_model_save(t->model, path);
+    pare_free(path);
+    return status;
+}
+
+/* Keeps the evaluation's metrics as text, where the checkpoint and the result find them. */
+static char *keep_metrics(pare_training *t, const pare_evaluation *e)
+{
+    pare_json *all = pare_json_copy(e->metrics);
+    pare_json_set_double(all, "loss", e->loss);
+    char *text = pare_json_dump(all, 0, 17);
+    char *kept = text ? pare_arena_strdup(t->arena, text) : NULL;
+    pare_free(text);
+    pare_json_free(all);
+    return kept;
+}
+
+static pare_status evaluate(pare_training *t)
+{
+    pare_evaluation e;
+    PARE_TRY(pare_eval_set_run(&t->dev, t->model, t->options->eval_batch_size,
+                               t->options->progress, &e));
+    double score = strcmp(t->best_metric, "loss") == 0
+                       ? -e.loss
+                       : pare_json_get_double(e.metrics, t->best_metric, NAN);
+    if (isnan(score)) /* undefined (a constant prediction): worse than anything defined */
+        score = -INFINITY;
+    pare_status status = log_evaluation(t, &e);
+    t->text.metrics = keep_metrics(t, &e);
+    t->state.evaluated_step = t->state.step;
+    if (t->state.best_step == 0 || score > t->state.best_score) {
+        t->state.best_step = t->state.step;
+        t->state.best_score = score;
+        t->state.bad_evaluations = 0;
+        t->text.best_metrics = t->text.metrics;
+        if (status == PARE_OK)
+            status = save_best(t);
+    } else {
+        t->state.bad_evaluations++;
+    }
+    pare_training_note(t, "step %lld: %s", (long long)t->state.step,
+                       t->text.metrics ? t->text.metrics : "");
+    pare_json_free(e.metrics);
+    return status == PARE_OK && !t->text.metrics ? PARE_MEMORY : status;
+}
+
+/* ---- saving ---- */
+
+static pare_status save(pare_training *t)
+{
+    char *path = pare_run_checkpoint(&t->run, t->state.step);
+    if (!path)
+        return PARE_MEMORY;
+    pare_status status =
+        pare_checkpoint_save(path, t->model, t->optimizer, &t->state, &t->text);
+    if (status == PARE_OK)
+        status = pare_run_prune(&t->run, t->options->keep);
+    pare_free(path);
+    return status;
+}
+
+static bool early_stop(const pare_training *t)
+{
+    return t->options->patience > 0 && t->state.bad_evaluations >= t->options->patience;
+}
+
+static bool finished(const pare_training *t)
+{
+    return t->state.step >= t->total_steps || early_stop(t);
+}
+
+/* ---- the loop ---- */
+
+static pare_status one_step(pare_training *t)
+{
+    step_result r;
+    const double start = pare_seconds();
+    const pare_status status = train_step(t, &r);
+    if (status != PARE_OK)
+        return pare_context(status, "step %lld", (long long)t->state.step + 1);
+    t->state.train_seconds += pare_seconds() - start;
+    t->state.run_seconds = t->earlier_seconds + pare_seconds() - t->session_start;
+    PARE_TRY(log_step(t, &r));
+    show_progress(t, &r);
+    return PARE_OK;
+}
+
+static pare_status train(pare_training *t)
+{
+    const pare_train_options *o = t->options;
+    show_progress(t, NULL);
+    while (!finished(t)) {
+        PARE_TRY(one_step(t));
+        const int64_t step = t->state.step;
+        if (t->dev.n > 0 && evaluation_due(t))
+            PARE_TRY(evaluate(t));
+        const double session = pare_seconds() - t->session_start;
+        const bool stop = !finished(t) && (pare_signal_stop_requested() ||
+                                           (o->max_seconds > 0 && session >= o->max_seconds));
+        const bool asked = pare_signal_save_requested();
+        if (stop || asked || finished(t) || step % o->save_steps == 0 ||
+            step % t->steps_per_epoch == 0)
+            PARE_TRY(save(t));
+        if (stop)
+            return pare_hint(pare_fail(PARE_STOPPED, "stopped after step %lld of %lld, saved in %s",
+                                       (long long)step, (long long)t->total_steps, t->run.path),
+                             "go on with the same command and --resume");
+    }
+    return PARE_OK;
+}
+
+/* ---- the end ---- */
+
+static void set_parsed(pare_json *object, const char *key, const char *text)
+{
+    pare_json *value = NULL;
+    if (!text || !*text || pare_json_parse(text, strlen(text), key, &value) != PARE_OK)
+        value = pare_json_new_object();
+    pare_json_set(object, key, value);
+}
+
+static pare_json *result_of(const pare_training *t)
+{
+    const double seconds = t->state.train_seconds;
+    pare_json *r = pare_json_new_object();
+    pare_json_set_string(r, "task", t->task->name);
+    pare_json_set_int(r, "steps", t->state.step);
+    pare_json_set_int(r, "best_step", t->state.best_step);
+    set_parsed(r, "metrics", t->text.metrics);
+    set_parsed(r, "best_metrics", t->text.best_metrics);
+    pare_json_set_double(r, "train_seconds", seconds);
+    pare_json_set_double(r, "tokens_per_second", (double)t->state.tokens / seconds);
+    pare_json_set_double(r, "examples_per_second", (double)t->state.examples / seconds);
+    pare_json_set_string(r, "kernels", pare_gemm_path());
+    pare_json_set_string(r, "output", t->options->output);
+    return r;
+}
+
+/* "key = value" lines of the last evaluation and the rates. */
+static pare_status write_text(const pare_training *t, const pare_json *result)
+{
+    char text[4096];
+    size_t used = 0;
+    const pare_json *metrics = pare_json_get(result, "metrics");
+    for (void *i = pare_json_iter(metrics); i; i = pare_json_iter_next(metrics, i))
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s = %.17g\n",
+                                 pare_json_iter_key(i),
+                                 pare_json_as_double(pare_json_iter_value(i), NAN));
+    snprintf(text + used, sizeof text - used,
+             "steps = %lld\nbest_step = %lld\ntrain_seconds = %.3f\n"
+             "tokens_per_second = %.1f\nexamples_per_second = %.2f\n",
+             (long long)t->state.step, (long long)t->state.best_step, t->state.train_seconds,
+             pare_json_get_double(result, "tokens_per_second", 0),
+             pare_json_get_double(result, "examples_per_second", 0));
+    return pare_run_write(&t->run, "eval_results.txt", text);
+}
+
+static pare_status write_results(const pare_training *t, const pare_json *result)
+{
+    char *json = pare_json_dump(result, 2, 17);
+    if (!json)
+        return PARE_MEMORY;
+    const pare_status status = pare_run_write(&t->run, "eval_results.json", json);
+    pare_free(json);
+    return status == PARE_OK ? write_text(t, result) : status;
+}
+
+/* Everything after the last step; safe to do again where an earlier end was interrupted. */
+static pare_status finish(pare_training *t, pare_json **result)
+{
+    char *last = pare_run_file(&t->run, "last.h5");
+    char *checkpoint = pare_run_checkpoint(&t->run, t->state.step);
+    pare_status status = last && checkpoint ? pare_file_link(checkpoint, last) : PARE_MEMORY;
+    pare_free(last);
+    pare_free(checkpoint);
+    PARE_TRY(status);
+    if (t->state.best_step == 0)
+        PARE_TRY(save_best(t));
+    *result = result_of(t);
+    return write_results(t, *result);
+}
+
+/* The plan, for --dry-run: what it would do and need. */
+static pare_status plan(const pare_training *t, pare_json **result)
+{
+    uint64_t disk;
+    PARE_TRY(pare_checkpoint_estimate(t->model, t->optimizer, &disk));
+    pare_json *r = pare_json_new_object();
+    pare_json_set_string(r, "task", t->task->name);
+    pare_json_set_int(r, "train_examples", t->encoded.n);
+    pare_json_set_int(r, "train_tokens", t->encoded.offset[t->encoded.n]);
+    pare_json_set_int(r, "steps", t->total_steps);
+    pare_json_set_int(r, "parameters", pare_model_parameters(t->model));
+    pare_json_set_int(r, "state_bytes",
+                      (int64_t)pare_arena_used(t->arena) + (int64_t)pare_arena_used(t->model->arena));
+    pare_json_set_int(r, "checkpoint_bytes", (int64_t)disk);
+    *result = r;
+    return PARE_OK;
+}
+
+static pare_status run(pare_training *t, pare_json **result)
+{
+    const pare_train_options *o = t->options;
+    if (o->dry_run)
+        return plan(t, result);
+    PARE_TRY(pare_run_rewind(&t->run, t->state.step));
+    if (o->config_text)
+        PARE_TRY(pare_run_write(&t->run, "config.ini", o->config_text));
+    if (finished(t)) {
+        pare_training_note(t, "nothing to do: all %lld steps are done", (long long)t->state.step);
+    } else {
+        PARE_TRY(log_head(t));
+        PARE_TRY(train(t));
+    }
+    return finish(t, result);
+}
+
+pare_status pare_finetune(const pare_train_options *options, pare_json **result)
+{
+    pare_training t;
+    *result = NULL;
+    pare_status status = pare_training_open(&t, options);
+    if (status == PARE_OK)
+        status = run(&t, result);
+    if (status != PARE_OK) {
+        pare_json_free(*result);
+        *result = NULL;
+    }
+    pare_training_close(&t);
+    return status;
+}
