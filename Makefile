@@ -86,7 +86,7 @@ double-programs: $(DOUBLE_TESTS)
 double-test:
 	@$(MAKE) --no-print-directory BUILD=$(DOUBLE) VARIANT=-DPARE_DOUBLE run-double
 run-double: $(DOUBLE_TESTS)
-	@tests/run.sh $^
+	@[ -z "$^" ] || tests/run.sh $^
 run-tests: $(TESTS)
 	@BUILD=$(BUILD) tests/run.sh $^
 

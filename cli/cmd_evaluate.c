@@ -56,24 +56,6 @@ static pare_status write_file(const char *path, const pare_json *result)
     return status;
 }
 
-static void print_people(const pare_json *result)
-{
-    const pare_json *metrics = pare_json_get(result, "metrics");
-
-    pare_out("%s %s: %lld examples\n", pare_json_get_string(result, "task", ""),
-             pare_json_get_string(result, "split", ""),
-             (long long)pare_json_get_int(result, "examples", 0));
-    if (pare_json_is_number(pare_json_get(result, "loss")))
-        pare_out("  %-24s %.4f\n", "loss", pare_json_get_double(result, "loss", 0));
-    for (void *i = pare_json_iter(metrics); i; i = pare_json_iter_next(metrics, i)) {
-        const pare_json *value = pare_json_iter_value(i);
-        if (pare_json_is_number(value))
-            pare_out("  %-24s %.4f\n", pare_json_iter_key(i), pare_json_as_double(value, 0));
-        else
-            pare_out("  %-24s undefined\n", pare_json_iter_key(i));
-    }
-}
-
 pare_status pare_command_evaluate(const pare_options *options)
 {
     pare_json *result = NULL;
@@ -85,7 +67,7 @@ pare_status pare_command_evaluate(const pare_options *options)
     if (status == PARE_OK && options->json)
         return pare_out_json(result);
     if (status == PARE_OK)
-        print_people(result);
+        pare_out_members(result);
     pare_json_free(result);
     return status;
 }

@@ -115,7 +115,7 @@ void pare_console_error(pare_status status)
     if (pare_error_message()[0] == '\0')
         return;
     fflush(stdout); /* what was found before the error is seen before it */
-    fprintf(stderr, "%s%s:%s %s\n", strong, stopped ? "stopped" : "error", plain,
+    fprintf(stderr, "%s%s:%s %s\n", strong, stopped ? "note" : "error", plain,
             pare_error_message());
     if (hint[0] != '\0')
         fprintf(stderr, "%shelp:%s %s\n", cyan, plain, hint);
@@ -168,6 +168,40 @@ pare_status pare_out_json(pare_json *object)
     pare_out("%s\n", text);
     pare_free(text);
     return pare_out_flush();
+}
+
+static void out_value(const pare_json *value)
+{
+    int64_t whole = pare_json_as_int(value, INT64_MIN);
+
+    if (pare_json_is_string(value))
+        pare_out("%s\n", pare_json_as_string(value, ""));
+    else if (pare_json_is_bool(value))
+        pare_out("%s\n", pare_json_as_bool(value, false) ? "yes" : "no");
+    else if (whole != INT64_MIN)
+        pare_out("%lld\n", (long long)whole);
+    else if (pare_json_is_number(value))
+        pare_out("%.6g\n", pare_json_as_double(value, 0));
+    else
+        pare_out("-\n"); /* null: not known, or undefined */
+}
+
+void pare_out_members(const pare_json *object)
+{
+    char name[128];
+
+    for (void *i = pare_json_iter(object); i; i = pare_json_iter_next(object, i)) {
+        const pare_json *value = pare_json_iter_value(i);
+        if (!pare_json_is_object(value)) {
+            pare_out("%-35s ", pare_json_iter_key(i));
+            out_value(value);
+        }
+        for (void *j = pare_json_iter(value); j; j = pare_json_iter_next(value, j)) {
+            snprintf(name, sizeof name, "%s %s", pare_json_iter_key(i), pare_json_iter_key(j));
+            pare_out("%-35s ", name);
+            out_value(pare_json_iter_value(j));
+        }
+    }
 }
 
 pare_status pare_console_finish(void)

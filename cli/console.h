@@ -25,7 +25,7 @@ int pare_console_width(void);
 void pare_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void pare_detail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* "error: ..." and "help: ..." of the last failure. A stop with a checkpoint is no error and says
- * "stopped: ...". */
+ * "note: ...". */
 void pare_console_error(pare_status status);
 
 /* Results. pare_out_bytes fails at once when nobody reads them any more or the disk is full. */
@@ -34,6 +34,8 @@ pare_status pare_out_bytes(const char *bytes, size_t n);
 pare_status pare_out_flush(void);
 /* One line of JSON; frees it. */
 pare_status pare_out_json(pare_json *object);
+/* The same for people: a line a member, those of objects inside with the object's name before. */
+void pare_out_members(const pare_json *object);
 
 /* What is left to be written is written. PARE_IO if any write to standard output failed. */
 pare_status pare_console_finish(void);

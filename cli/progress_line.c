@@ -31,33 +31,46 @@ static void add_time(pare_text *out, double seconds)
         pare_text_printf(out, "%lld:%02lld", (long long)(s / 60), (long long)(s % 60));
 }
 
+/* " 113 ex/s", " 42.0k tok/s" */
 static void add_rate(pare_text *out, int64_t count, double seconds, const char *unit)
 {
     double rate = (double)count / seconds;
 
-    if (count > 0 && seconds > 0)
-        pare_text_printf(out, rate < 100 ? "  %.1f %s" : "  %.0f %s", rate, unit);
+    if (count <= 0 || seconds <= 0)
+        return;
+    if (rate >= 1e4)
+        pare_text_printf(out, " %.1fk %s", rate / 1e3, unit);
+    else
+        pare_text_printf(out, rate < 100 ? " %.1f %s" : " %.0f %s", rate, unit);
 }
 
-/* "  loss 0.5123  lr 1.92e-05  113 ex/s  1538 tok/s  ETA 2:30" */
-static void add_figures(pare_text *out, const pare_progress_info *info, double loss,
-                        int64_t first_step, double seconds)
+/* " ETA 2:30", or " in 2:30" at the end. */
+static void add_rest(pare_text *out, const pare_progress_info *info, int64_t done, double seconds)
 {
-    int64_t done = info->step - first_step;
+    bool last = info->step >= info->steps;
 
+    if (!last && done <= 0)
+        return;
+    pare_text_puts(out, last ? " in " : " ETA ");
+    add_time(out, last ? seconds
+                       : seconds / (double)done * (double)(info->steps - info->step));
+}
+
+/* " 345/690 loss 0.5123 lr 1.9e-05 113 ex/s 1538 tok/s ETA 2:30"; `without` of the less important
+ * figures are left out. */
+static void add_figures(pare_text *out, const pare_progress_info *info, double loss,
+                        const pare_progress_info *first, double seconds, int without)
+{
+    pare_text_printf(out, " %lld/%lld", (long long)info->step, (long long)info->steps);
     if (isfinite(loss))
-        pare_text_printf(out, "  loss %.4f", loss);
-    if (info->learning_rate >= 0)
-        pare_text_printf(out, "  lr %.2e", info->learning_rate);
-    add_rate(out, info->examples, seconds, "ex/s");
-    add_rate(out, info->tokens, seconds, "tok/s");
-    if (info->step < info->steps && done > 0) {
-        pare_text_puts(out, "  ETA ");
-        add_time(out, seconds / (double)done * (double)(info->steps - info->step));
-    } else if (info->step >= info->steps) {
-        pare_text_puts(out, "  in ");
-        add_time(out, seconds);
-    }
+        pare_text_printf(out, " loss %.4f", loss);
+    if (info->learning_rate >= 0 && without < 2)
+        pare_text_printf(out, " lr %.1e", info->learning_rate);
+    if (without < 3)
+        add_rate(out, info->examples - first->examples, seconds, "ex/s");
+    if (without < 1)
+        add_rate(out, info->tokens - first->tokens, seconds, "tok/s");
+    add_rest(out, info, info->step - first->step, seconds);
 }
 
 static void add_bar(pare_text *out, double share, int cells)
@@ -71,23 +84,28 @@ static void add_bar(pare_text *out, double share, int cells)
 }
 
 void pare_progress_format(pare_text *out, const pare_progress_info *info, double loss,
-                          int64_t first_step, double seconds, int width, bool bar)
+                          const pare_progress_info *first, double seconds, int width, bool bar)
 {
-    enum { LEAST = 6, MOST = 30 };
+    enum { LEAST = 6, MOST = 30, FRAME = 3, FEWEST = 3 };
     double share = info->steps > 0 ? (double)info->step / (double)info->steps : 0;
     pare_text figures = {0};
-
-    pare_text_printf(&figures, " %lld/%lld", (long long)info->step, (long long)info->steps);
-    add_figures(&figures, info, loss, first_step, seconds);
     size_t start = out->n;
+    int left = 0;
+
+    for (int without = 0; without <= FEWEST; without++) {
+        pare_text_clear(&figures);
+        add_figures(&figures, info, loss, first, seconds, without);
+        left = width - (int)(strlen(info->what) + figures.n) - FRAME;
+        if (left >= LEAST)
+            break;
+    }
     pare_text_puts(out, info->what);
-    int left = width - (int)(strlen(info->what) + figures.n) - 3;
     if (bar && left >= LEAST)
         add_bar(out, share, left < MOST ? left : MOST);
     if (figures.bytes)
         pare_text_add(out, figures.bytes, figures.n);
-    if (!out->failed && bar && out->n - start > (size_t)width)
-        out->n = start + (size_t)width; /* a live line must not wrap */
+    if (!out->failed && out->n - start > (size_t)width)
+        out->n = start + (size_t)width; /* a line that wraps cannot be drawn over */
     pare_text_free(&figures);
 }
 
@@ -99,7 +117,7 @@ static void draw(pare_progress_view *v, const pare_progress_info *info, double t
     const char *cyan = v->color && v->live ? "\033[36m" : "", *plain = cyan[0] ? "\033[0m" : "";
 
     pare_text_clear(&v->line);
-    pare_progress_format(&v->line, info, clock->loss, clock->first_step, time - clock->started,
+    pare_progress_format(&v->line, info, clock->loss, &clock->first, time - clock->started,
                          v->live ? pare_console_width() - 1 : 1000, v->live);
     if (v->line.failed || v->line.n == 0)
         return;
@@ -118,7 +136,7 @@ static void draw(pare_progress_view *v, const pare_progress_info *info, double t
 static void clock_start(pare_progress_clock *clock, const pare_progress_info *info, double time)
 {
     *clock = (pare_progress_clock){
-        .started = time, .first_step = info->step, .last_step = info->step, .loss = NAN};
+        .started = time, .first = *info, .last_step = info->step, .loss = NAN};
     snprintf(clock->what, sizeof clock->what, "%s", info->what);
 }
 

@@ -17,7 +17,8 @@ typedef struct pare_progress_clock {
     char what[PARE_PROGRESS_NAME];
     double started;  /* in seconds of the monotonic clock, moved forward by its pauses */
     double last_seen;
-    int64_t first_step, last_step;
+    pare_progress_info first; /* where it began: rates are of what came after */
+    int64_t last_step;
     double loss;     /* smoothed; NAN before the first */
 } pare_progress_clock;
 
@@ -39,9 +40,9 @@ pare_progress pare_progress_view_init(pare_progress_view *view);
 void pare_progress_view_end(pare_progress_view *view);
 
 /* The line itself, without control characters: for `width` columns, after `seconds` of work that
- * began at step `first_step`. Known parts only; the bar takes what is left, and goes first when
- * room is short. */
+ * began at `first`. Known parts only. The bar takes what is left; where room is short tokens a
+ * second, the learning rate and examples a second are left out, in this order, then the bar. */
 void pare_progress_format(pare_text *out, const pare_progress_info *info, double loss,
-                          int64_t first_step, double seconds, int width, bool bar);
+                          const pare_progress_info *first, double seconds, int width, bool bar);
 
 #endif

@@ -18,8 +18,8 @@
  * Only the depth of a block of k can be seen in the bits, and it follows from k alone. So tasks may
  * be cut as the number of threads suggests. */
 enum {
-    DEPTH_MAX = 448,      /* of a block: a panel of A (12 x 448 floats) stays in L1 */
-    OWN_MAX = 192,        /* own rows or columns of a task: x 448 floats are a third of a 1 MiB L2 */
+    DEPTH_MAX = 768,      /* of a block: sums leave the registers once in so many steps */
+    OWN_MAX = 128,        /* own rows or columns of a task: x 768 floats are 3/8 of a 1 MiB L2 */
     PACK_GROUP = 48,      /* shared rows or columns at least, packed by one tile of phase 1 */
     SERIAL_WORK = 1 << 19 /* multiplications that are done before a team has woken up */
 };

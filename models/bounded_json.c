@@ -1,4 +1,4 @@
-/* bounded_json.c: see bounded_json.h. */
+/* bounded_json.c: counts before it parses. */
 #include "models/bounded_json.h"
 
 #include "core/file.h"

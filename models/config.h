@@ -1,4 +1,4 @@
-/* config.h: BERT's hyper-parameters, with the names and the meaning of Hugging Face's config.json. */
+/* config.h: BERT's hyper-parameters, named and meant as in Hugging Face's config.json. */
 #ifndef PARE_MODELS_CONFIG_H
 #define PARE_MODELS_CONFIG_H
 

@@ -315,7 +315,7 @@ static void note_unused(const import *in)
 static pare_status add_history(const import *in, pare_model *model)
 {
     pare_json *event = pare_json_new_object();
-    pare_json_set_string(event, "event", "import");
+    pare_json_set_string(event, "command", "import");
     pare_json_set_string(event, "weights", in->weights);
     return pare_model_add_history(model, event);
 }

@@ -1,4 +1,4 @@
-/* pickle.c: see pickle.h. */
+/* pickle.c: a stack machine that can call nothing. */
 #include "models/pickle.h"
 
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* pickle_value.c: see pickle_value.h. */
+/* pickle_value.c: names, storages and tensors, checked. */
 #include "models/pickle_value.h"
 
 #include <string.h>

@@ -1,4 +1,4 @@
-/* safetensors.c: see safetensors.h. */
+/* safetensors.c: a header of JSON, and the ranges that it gives, checked. */
 #include "models/safetensors.h"
 
 #include <stdio.h>

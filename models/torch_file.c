@@ -1,4 +1,4 @@
-/* torch_file.c: see torch_file.h. */
+/* torch_file.c: the pickle's tensors and the archive's bytes, brought together. */
 #include "models/torch_file.h"
 
 #include <string.h>

@@ -1,5 +1,6 @@
-/* torch_file.h: pytorch_model.bin, as torch.save has written it since version 1.6: a zip archive of
- * one pickle (NAME/data.pkl) and the storages' bytes (NAME/data/0, ...). */
+/* torch_file.h: pytorch_model.bin, as torch.save has written it since version 1.6.
+ *
+ * It is a zip archive of one pickle (NAME/data.pkl) and the storages' bytes (NAME/data/0, ...). */
 #ifndef PARE_MODELS_TORCH_FILE_H
 #define PARE_MODELS_TORCH_FILE_H
 

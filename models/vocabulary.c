@@ -1,4 +1,4 @@
-/* vocabulary.c: see vocabulary.h. */
+/* vocabulary.c: tokens out of vocab.txt or tokenizer.json, and three switches. */
 #include "models/vocabulary.h"
 
 #include <stdio.h>

@@ -1,5 +1,7 @@
-/* zip.c: see zip.h. All numbers of a zip are little-endian; every one read here is checked against
- * the archive's size before it is used as a place or a length. */
+/* zip.c: the directory of a zip archive, checked, and its entries, unpacked.
+ *
+ * Every number that is read here is checked against the archive's size before it is used as a place
+ * or a length. */
 #include "models/zip.h"
 
 #include <stdlib.h>

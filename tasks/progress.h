@@ -21,7 +21,7 @@ typedef struct pare_progress_info {
     int64_t step, steps;  /* done so far (a resumed run begins above 0), and in all */
     double loss;          /* of this step; the watcher smooths */
     double learning_rate;
-    int64_t examples;     /* since the first update of this `what`: rates come from these */
+    int64_t examples;     /* seen so far: rates come from what they grow by */
     int64_t tokens;
 } pare_progress_info;
 

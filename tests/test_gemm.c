@@ -134,7 +134,7 @@ static bool choose(int path)
 static void test_values(void **state)
 {
     static const int64_t sizes[] = {1, 2, 3, 5, 11, 12, 13, 31, 32, 33, 64, 97, 131};
-    static const int64_t depths[] = {0, 1, 3, 4, 5, 16, 63, 200, 447, 449, 900};
+    static const int64_t depths[] = {0, 1, 3, 4, 5, 16, 63, 200, 449, 767, 769, 1541};
     (void)state;
     for (int path = 0; path < N_PATHS; path++) {
         if (!choose(path))
@@ -142,7 +142,7 @@ static void test_values(void **state)
         for (int round = 0; round < 300; round++) {
             random_state = (uint32_t)round;
             int64_t m = sizes[random_below(13)], n = sizes[random_below(13)];
-            int64_t k = depths[random_below(11)];
+            int64_t k = depths[random_below(12)];
             problem p = problem_new(m, n, k, round & 1, round & 2, round & 4, round & 8);
             run_part(&p, 0, m, 0, n, p.c);
             check_values(&p);
@@ -193,8 +193,9 @@ static void check_bits(const problem *p)
 static void test_bits(void **state)
 {
     static const int64_t shapes[][3] = {{1, 1, 1},      {2, 3, 5},      {29, 2, 384},
-                                        {37, 384, 384}, {61, 77, 1000}, {130, 200, 449},
-                                        {100, 768, 40}, {384, 130, 29}, {19, 101, 3072}};
+                                        {37, 384, 384}, {61, 77, 1600}, {130, 200, 789},
+                                        {100, 768, 40}, {384, 130, 29}, {19, 101, 3072},
+                                        {300, 33, 800}};
     (void)state;
     for (int path = 0; path < N_PATHS; path++) {
         if (!choose(path))

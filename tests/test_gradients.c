@@ -3,18 +3,17 @@
  * A check describes an op's inputs and how to run it. The driver takes f = sum(r * output) with
  * fixed random r, and compares d f / d input with Richardson's extrapolation of two central
  * differences: fresh gradients, gradients added to what is there, and frozen inputs in turn, for
- * every instruction set of this CPU. In double the two agree to 1e-7; float checks the same paths
- * loosely. Masks of dropout are functions of keys, so differences hold with dropout on. */
+ * every instruction set of this CPU. In double the two agree to 1e-7 (smaller values than `least`
+ * count as that); float checks the same paths loosely. Masks of dropout are functions of keys, so differences hold with dropout on. */
 #include "autograd/ops.h"
 #include "core/cpu.h"
 #include "tests/batch.h"
 
 #ifdef PARE_DOUBLE
-static const double distance = 1e-3, tolerance = 1e-7;
+static const double distance = 1e-3, tolerance = 1e-7, least = 1e-3;
 #else
-static const double distance = 4e-2, tolerance = 4e-3;
+static const double distance = 4e-2, tolerance = 4e-3, least = 5e-2;
 #endif
-static const double floor_part = 1e-2; /* of the input's largest gradient: what counts as zero */
 
 /* What an op is run with beside its tensors; each check sets what its op reads. */
 typedef struct check {
@@ -124,19 +123,14 @@ static double numeric(check *c, int i, int64_t e)
 
 static void check_numeric(check *c, real *const *ours)
 {
-    for (int i = 0; i < c->n; i++) {
-        const int64_t size = c->rows[i] * c->cols[i];
-        double largest = 0;
-        for (int64_t e = 0; e < size; e++)
-            largest = fmax(largest, fabs((double)ours[i][e]));
-        for (int64_t e = 0; e < size; e++) {
+    for (int i = 0; i < c->n; i++)
+        for (int64_t e = 0; e < c->rows[i] * c->cols[i]; e++) {
             const double want = numeric(c, i, e);
-            if (!test_is_close(ours[i][e], want, tolerance, floor_part * largest + 1e-3))
+            if (!test_is_close(ours[i][e], want, tolerance, least))
                 fail_msg("%s (%s), input %d[%lld]: gradient %.12g, differences give %.12g",
                          c->name, pare_isa_name(pare_cpu_isa()), i, (long long)e,
                          (double)ours[i][e], want);
         }
-    }
 }
 
 /* Gradients that come on top of others, and those beside a frozen input. */
@@ -420,7 +414,7 @@ static int set_up(void **state)
     arena = pare_arena_new("test");
     step = pare_arena_new("step");
     scratch = pare_arena_new("scratch");
-    pare_threads_set(2);
+    pare_threads_set(1); /* as many give the same bits: tests/test_bert.c */
     return !arena || !step || !scratch;
 }
 

@@ -64,6 +64,21 @@ static void test_hostile_safetensors(void **state)
     assert_refused(dir, "0 bytes are too few");
 }
 
+/* A list of two million numbers would take a hundred megabytes: it is not even parsed. */
+static void test_json_bomb(void **state)
+{
+    (void)state;
+    enum { SIZE = 1 << 21 };
+    char dir[TEST_PATH], *text = malloc(SIZE + 1);
+    assert_non_null(text);
+    memset(text, ',', SIZE);
+    text[SIZE] = '\0';
+    make_directory(dir);
+    write_file(dir, "config.json", text);
+    assert_refused(dir, "its JSON has 2097152 commas, colons and brackets");
+    free(text);
+}
+
 static void test_wrong_types(void **state)
 {
     (void)state;
@@ -184,6 +199,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hostile_safetensors),
+        cmocka_unit_test(test_json_bomb),
         cmocka_unit_test(test_wrong_types),
         cmocka_unit_test(test_hostile_torch_files),
         cmocka_unit_test(test_damage),

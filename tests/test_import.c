@@ -23,7 +23,8 @@ static void assert_same(const pare_model *a, const pare_model *b, double roundin
 }
 
 /* Writes the model's tensors under other names: a name maps to NULL to leave it out. */
-static void write_renamed(const pare_model *m, const char *dir, const char *(*rename_)(const char *))
+static void write_renamed(const pare_model *m, const char *dir,
+                          const char *(*rename_)(const char *))
 {
     char path[TEST_PATH];
     pare_safetensors_entry entries[64];
@@ -119,6 +120,26 @@ static void test_sixteen_bits(void **state)
         if (status == PARE_OK)
             assert_true(got == (real)want);
     }
+}
+
+/* A transposed matrix of more than one tile, whose tiles begin in the middle of a row. */
+static void test_wide_strides(void **state)
+{
+    (void)state;
+    enum { ROWS = 70001, COLS = 3 };
+    float *stored = malloc(ROWS * COLS * sizeof *stored); /* [COLS, ROWS] */
+    real *got = malloc(ROWS * COLS * sizeof *got);
+    assert_true(stored && got);
+    for (int64_t i = 0; i < ROWS * COLS; i++)
+        stored[i] = (float)i;
+    pare_foreign_tensor t = {.name = "t", .rank = 2, .shape = {ROWS, COLS}, .stride = {1, ROWS},
+                             .data = (const unsigned char *)stored, .element = PARE_ELEMENT_F32};
+    pare_foreign_job job = {&t, ROWS, COLS, got, 0};
+    assert_ok(pare_foreign_convert(&job, 1, "w"));
+    for (int64_t i = 0; i < ROWS * COLS; i++)
+        assert_true(got[i] == (real)(i % COLS * ROWS + i / COLS));
+    free(stored);
+    free(got);
 }
 
 static const char *without_prefix(const char *name)
@@ -505,6 +526,7 @@ int main(void)
         cmocka_unit_test(test_tiny),
         cmocka_unit_test(test_torch_files),
         cmocka_unit_test(test_sixteen_bits),
+        cmocka_unit_test(test_wide_strides),
         cmocka_unit_test(test_spellings),
         cmocka_unit_test(test_missing_parts),
         cmocka_unit_test(test_config_against_weights),

@@ -107,7 +107,8 @@ static void test_config_refusals(void **state)
         assert_message_has(cases[i].says);
     }
     pare_config c;
-    assert_ok(read_config("{\"hidden_size\":8,\"num_hidden_layers\":1,\"num_attention_heads\":2}", &c));
+    assert_ok(read_config("{\"hidden_size\":8,\"num_hidden_layers\":1,"
+                          "\"num_attention_heads\":2}", &c));
 }
 
 /* ---- Structure ---- */
@@ -168,7 +169,8 @@ static void test_structure(void **state)
     (void)state;
     pare_model *m = make(&tiny, true, 3);
     const pare_layer *l = &m->layers[1];
-    assert_ptr_equal(l->value.bias, pare_model_find(m, "bert.encoder.layer.1.attention.self.value.bias"));
+    assert_ptr_equal(l->value.bias,
+                     pare_model_find(m, "bert.encoder.layer.1.attention.self.value.bias"));
     assert_ptr_equal(l->output_norm.weight,
                      pare_model_find(m, "bert.encoder.layer.1.output.LayerNorm.weight"));
     assert_ptr_equal(m->token_type_embeddings, m->params[2]);
