@@ -3,7 +3,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -209,7 +208,7 @@ static pare_status read_real(const pare_option *row, const char *text, const cha
         return pare_hint(pare_fail(PARE_USAGE, "%s: \"%s\" is not a number", shown, text),
                          "give a number from %g to %g, such as %s", low, high,
                          row->otherwise ? row->otherwise : "0.1");
-    if (!isfinite(out->real) || out->real < low || out->real > high)
+    if (out->real < low || out->real > high)
         return pare_hint(pare_fail(PARE_USAGE, "%s: %s is not from %g to %g", shown, text, low,
                                    high),
                          "give a number in that range");

@@ -1,6 +1,8 @@
 #include "core/gemm.h"
 
 #include <math.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -13,8 +15,9 @@
 /* How a product runs (after Goto and van de Geijn 2008, and BLIS). Of A and B, the one with fewer
  * rows (of C) or columns is the shared side, the other the own side.
  *   1. The shared side is packed whole, by all threads.
- *   2. C is cut into tasks. A task goes through k in blocks; of each it packs its own side's part,
- *      which stays in its core's L2 cache, and lets every shared panel meet every own panel.
+ *   2. C is cut into tasks, which the threads take in turn. A task goes through k in blocks; of
+ *      each it packs its own side's part, which stays in its core's L2 cache, and lets every
+ *      shared panel meet every own panel.
  * Only the depth of a block of k can be seen in the bits, and it follows from k alone. So tasks may
  * be cut as the number of threads suggests. */
 enum {
@@ -47,6 +50,9 @@ typedef struct product {
     real *packed_shared; /* [blocks of k][panels][depth][panel] */
     real *packed_own;    /* one task's block, for each thread */
     int64_t packed_own_size;
+    int64_t pack_tiles;        /* of phase 1 */
+    _Atomic int64_t next_step; /* of both phases */
+    _Atomic int64_t packed;    /* tiles of phase 1 that are done */
 } product;
 
 static int64_t ceiling(int64_t x, int64_t y)
@@ -142,9 +148,8 @@ static int64_t pack_group(const side *s)
     return round_up(PACK_GROUP, s->panel);
 }
 
-static void pack_shared_tile(void *context, int64_t tile)
+static void pack_shared_tile(const product *p, int64_t tile)
 {
-    const product *p = context;
     const side *s = p->shared;
     int64_t group = pack_group(s), groups = ceiling(s->count, group);
     int64_t k0 = tile / groups * p->depth, start = tile % groups * group;
@@ -155,47 +160,98 @@ static void pack_shared_tile(void *context, int64_t tile)
 
 /* ---- Phase 2: the tasks ---- */
 
-/* One tile of a task: rows i.., columns j.. of it. */
-static void run_tile(const product *p, const task *t, const real *a, const real *b, int64_t i,
-                     int64_t j, int64_t depth, bool first)
+/* A task's part of C and one block of k. */
+typedef struct block {
+    const product *p;
+    task t;
+    const real *a, *b; /* packed panels of the task's rows and columns */
+    int64_t depth;
+    bool first;
+} block;
+
+/* The tile at row i and column j of the task. Each of the tiles that meet one shared panel has its
+ * share of the next one fetched meanwhile. */
+static void run_tile(const block *k, int64_t i, int64_t j)
 {
+    const product *p = k->p;
+    const task *t = &k->t;
     pare_gemm_tile tile = {
         .c = p->c + (t->i0 + i) * p->ldc + t->j0 + j,
         .ldc = p->ldc,
-        .a = a + i * depth,
-        .b = b + j * depth,
-        .depth = depth,
+        .a = k->a + i * k->depth,
+        .b = k->b + j * k->depth,
+        .depth = k->depth,
         .rows = smaller(p->a.panel, t->rows - i),
         .columns = smaller(p->b.panel, t->columns - j),
-        .bias = first && p->bias ? p->bias + t->j0 + j : NULL,
-        .add = p->accumulate || !first,
+        .bias = k->first && p->bias ? p->bias + t->j0 + j : NULL,
+        .add = p->accumulate || !k->first,
     };
+    bool own_a = p->own == &p->a;
+    int64_t share = own_a ? i / p->a.panel : j / p->b.panel;
+    int64_t shares = own_a ? ceiling(t->rows, p->a.panel) : ceiling(t->columns, p->b.panel);
+    int64_t bytes = p->shared->panel * (int64_t)sizeof(real); /* a step of depth */
+    tile.ahead_step = bytes / shares;
+    tile.ahead = (const char *)(own_a ? tile.b : tile.a) +
+                 (bytes + share * tile.ahead_step) * k->depth;
     p->with->run(&tile);
 }
 
-static void run_task(void *context, int64_t number)
+static void run_block(const block *k)
 {
-    const product *p = context;
-    task t = task_at(p, number);
+    const product *p = k->p;
+    if (p->own == &p->a) {
+        for (int64_t j = 0; j < k->t.columns; j += p->b.panel)
+            for (int64_t i = 0; i < k->t.rows; i += p->a.panel)
+                run_tile(k, i, j);
+    } else {
+        for (int64_t i = 0; i < k->t.rows; i += p->a.panel)
+            for (int64_t j = 0; j < k->t.columns; j += p->b.panel)
+                run_tile(k, i, j);
+    }
+}
+
+/* The shared side is packed by then, or about to be by another thread. */
+static void await_shared(product *p)
+{
+    for (int spins = 0; atomic_load_explicit(&p->packed, memory_order_acquire) < p->pack_tiles;)
+        if (++spins > 2000)
+            sched_yield();
+}
+
+static void run_task(product *p, int64_t number)
+{
+    block k = {.p = p, .t = task_at(p, number)};
     bool own_a = p->own == &p->a;
-    int64_t own_start = own_a ? t.i0 : t.j0, own_count = own_a ? t.rows : t.columns;
-    int64_t shared_start = own_a ? t.j0 : t.i0;
+    int64_t own_start = own_a ? k.t.i0 : k.t.j0, own_count = own_a ? k.t.rows : k.t.columns;
+    int64_t shared_start = own_a ? k.t.j0 : k.t.i0;
     real *own = p->packed_own + pare_thread_index() * p->packed_own_size;
     for (int64_t k0 = 0; k0 < p->k; k0 += p->depth) {
-        int64_t depth = smaller(p->depth, p->k - k0);
-        const real *shared = p->packed_shared + shared_start * depth +
+        k.depth = smaller(p->depth, p->k - k0);
+        k.first = k0 == 0;
+        const real *shared = p->packed_shared + shared_start * k.depth +
                              k0 * round_up(p->shared->count, p->shared->panel);
-        pack(p->own, own, own_start, own_count, k0, depth);
-        if (own_a) {
-            for (int64_t j = 0; j < t.columns; j += p->b.panel)
-                for (int64_t i = 0; i < t.rows; i += p->a.panel)
-                    run_tile(p, &t, own, shared, i, j, depth, k0 == 0);
-        } else {
-            for (int64_t i = 0; i < t.rows; i += p->a.panel)
-                for (int64_t j = 0; j < t.columns; j += p->b.panel)
-                    run_tile(p, &t, shared, own, i, j, depth, k0 == 0);
-        }
+        k.a = own_a ? own : shared;
+        k.b = own_a ? shared : own;
+        pack(p->own, own, own_start, own_count, k0, k.depth);
+        if (k.first)
+            await_shared(p);
+        run_block(&k);
     }
+}
+
+/* Both phases are one walk of the team, so that no thread waits at a barrier between them. Steps
+ * are numbered here, for pare_parallel's tiles may start in another order. */
+static void run_step(void *context, int64_t tile)
+{
+    product *p = context;
+    int64_t step = atomic_fetch_add(&p->next_step, 1);
+    (void)tile;
+    if (step >= p->pack_tiles) {
+        run_task(p, step - p->pack_tiles);
+        return;
+    }
+    pack_shared_tile(p, step);
+    atomic_fetch_add_explicit(&p->packed, 1, memory_order_release);
 }
 
 /* C += bias, or = bias, in the task's part: a product over nothing. */
@@ -259,9 +315,8 @@ static void run_packed(product *p, void *workspace, bool serial)
     p->packed_shared = (real *)(((uintptr_t)workspace + 63) & ~(uintptr_t)63);
     p->packed_own = p->packed_shared + shared_size(shared->count, shared->panel, p->k);
     p->packed_own_size = own_size(p->own->count, p->own->panel, p->k);
-    int64_t pack_tiles = ceiling(shared->count, pack_group(shared)) * ceiling(p->k, p->depth);
-    run_tiles(serial || shared->count * p->k < SERIAL_WORK / 16, pack_tiles, pack_shared_tile, p);
-    run_tiles(serial, count_tasks(p), run_task, p);
+    p->pack_tiles = ceiling(shared->count, pack_group(shared)) * ceiling(p->k, p->depth);
+    run_tiles(serial, p->pack_tiles + count_tasks(p), run_step, p);
 }
 
 void pare_gemm(real *c, int64_t ldc, const real *a, int64_t lda, bool a_transposed, const real *b,

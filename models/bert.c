@@ -76,11 +76,21 @@ static pare_tensor *next_layer(const forward *f, int64_t index, pare_tensor *x, 
     return x;
 }
 
+static pare_status missing_head(const pare_model *model)
+{
+    return pare_hint(pare_fail(PARE_INPUT, "the model has no %s",
+                               model->pooler.weight ? "classification or regression head"
+                                                    : "pooler"),
+                     "fine-tune it first");
+}
+
 pare_tensor *pare_bert_logits(pare_tape *tape, const pare_model *model, const pare_packed *batch,
                               double dropout)
 {
     const forward f = {tape, model, batch, dropout};
     const pare_config *c = &model->config;
+    if (!model->pooler.weight || !model->classifier.weight)
+        return pare_tape_fail(tape, missing_head(model));
     pare_tensor *x = embeddings(&f);
     for (int64_t i = 0; i < c->num_hidden_layers; i++)
         x = next_layer(&f, i, x, i == c->num_hidden_layers - 1);

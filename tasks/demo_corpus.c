@@ -20,49 +20,35 @@ typedef struct rule {
 
 static const rule grammar[] = {
     {"sentence",
-     {"=claim .|=claim .|=claim .|=claim , and =claim .|=claim , because =claim .|"
-      "~claim , but =claim .|although ~claim , =claim .|=claim , even if ~claim .|"
-      "for all its ~quality , =claim .|=claim , thanks to its =quality .",
+     {"=claim .|=claim .|=claim .|=claim .|=claim .|=claim and =claim .|~claim , but =claim .|"
+      "although ~claim , =claim .|for all its ~quality , =claim .|=claim , even if ~claim .",
       NULL}},
     {"claim",
-     {"=subject =is =adjective|=subject =is =adjective|=subject =is =adjective and =adjective|"
-      "=subject =is =degree =adjective|=subject =denies ~adjective|=subject =denies ~adjective|"
-      "=subject will =do|=subject will never ~do|=subject manages to =do|=subject refuses to ~do|"
-      "=people =liked =subject|=people did not ~like =subject|nobody ~liked =subject|"
-      "there is =quality in =subject|there is no ~quality in =subject",
+     {"=subject =is =adjective|=subject =is =adjective|=subject =is =degree =adjective|"
+      "=subject =is =adjective and =adjective|=subject =denies ~adjective|"
+      "=subject =denies ~adjective|=subject will =do|=subject will never ~do|"
+      "=people =liked =subject|nobody ~liked =subject|there is =quality in =subject|"
+      "there is no ~quality in =subject",
       NULL}},
-    {"subject",
-     {"the =thing|the =thing|the =kind =thing|this =thing|this =kind =thing", NULL}},
+    {"subject", {"the =thing|the =thing|this =thing|the =kind =thing", NULL}},
     {"thing",
-     {"film|story|plot|script|cast|music|ending|dialogue|direction|camera work|first half|"
-      "second half|opening scene|comedy|thriller|romance|documentary|sequel|performance|humour",
+     {"film|story|plot|script|cast|music|ending|dialogue|camera work|first half|comedy|thriller|"
+      "romance|sequel",
       NULL}},
-    {"kind", {"new|long|short|french|silent|final|main|whole|latest|much discussed", NULL}},
-    {"is", {"is|is|seems|feels|remains|turns out to be|looks", NULL}},
-    {"degree", {"really|very|quite|truly|so|from start to finish|at heart|in every way", NULL}},
-    {"denies",
-     {"is not|is never|is hardly|is far from|is anything but|seems in no way|feels less than|"
-      "never feels|does not seem",
-      NULL}},
-    {"people", {"i|we|my friends|the audience|most critics|all of us", NULL}},
+    {"kind", {"new|long|short|french|silent|latest|much discussed", NULL}},
+    {"is", {"is|is|seems|feels|remains|turns out to be", NULL}},
+    {"degree", {"really|very|quite|so|in every way", NULL}},
+    {"denies", {"is not|is never|is hardly|is far from|is anything but", NULL}},
+    {"people", {"i|we|my friends|the audience|most critics", NULL}},
     {"adjective",
-     {"dull|clumsy|tired|shallow|stale|noisy|lifeless|tedious|messy|flat|awkward|bland|hollow|"
-      "dreary|confusing|sloppy|forced|cold|pointless|annoying",
-      "gripping|funny|moving|clever|warm|charming|brilliant|lively|tender|graceful|honest|fresh|"
-      "sharp|thrilling|delightful|witty|rich|splendid|touching|inspired"}},
+     {"dull|clumsy|tired|shallow|stale|lifeless|messy|bland|hollow|dreary|sloppy|annoying",
+      "gripping|funny|moving|clever|warm|charming|lively|honest|fresh|delightful|witty|touching"}},
     {"quality",
-     {"noise|gloom|confusion|vanity|clutter|nonsense|stiffness|bad taste",
-      "wit|warmth|charm|courage|energy|grace|imagination|good sense"}},
+     {"noise|gloom|confusion|vanity|clutter|nonsense", "wit|warmth|charm|courage|energy|grace"}},
     {"do",
-     {"put you to sleep|waste your time|fall apart|lose its way|wear you out|try your patience|"
-      "outstay its welcome",
-      "win you over|keep you laughing|hold you to the end|stay in the mind|lift your spirits|"
-      "reward a second look|surprise you"}},
-    {"like",
-     {"hate|regret|resent|dislike|suffer through", "enjoy|admire|love|treasure|fall for"}},
-    {"liked",
-     {"hated|regretted|resented|disliked|suffered through",
-      "enjoyed|admired|loved|treasured|fell for"}},
+     {"put you to sleep|waste your time|fall apart|wear you out|try your patience",
+      "win you over|keep you laughing|stay in the mind|lift your spirits|reward a second look"}},
+    {"liked", {"hated|regretted|resented|disliked", "enjoyed|admired|loved|treasured"}},
 };
 
 enum { TEXT_SIZE = 512 }; /* the longest sentence of the grammar has less than half of that */

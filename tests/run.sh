@@ -13,6 +13,9 @@ cd "$(dirname "$0")/.." || exit 1
 BUILD=${BUILD:-build}
 PARE=${PARE:-$BUILD/pare}
 export BUILD PARE # for the scripts
+# Tests use more threads than there may be cores: threads that wait by spinning then take the cores
+# from those that work, and seconds become minutes.
+export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"
 if [ $# -eq 0 ]; then
     for one in "$BUILD"/tests/test_* "$BUILD"-double/tests/test_*; do
         [ -f "tests/${one##*/}.c" ] && set -- "$@" "$one"

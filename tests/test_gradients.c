@@ -193,7 +193,7 @@ static void add_input(check *c, int64_t rows, int64_t cols, double middle)
 /* Sentences of 1 token, of fewer and of more than a vector holds. */
 static const pare_packed *odd_batch(void)
 {
-    static const int64_t lengths[] = {4, 1, 19, 7};
+    static const int64_t lengths[] = {3, 1, 17, 2};
     return test_pack(arena, test_sentences(arena, lengths, 4, 11, 2), 4);
 }
 
@@ -211,7 +211,7 @@ static void check_embed(void **state)
         check c = {.name = "embed", .run = run_embed, .batch = odd_batch(),
                    .probability = 0.2 * dropped};
         add_input(&c, 11, 13, 0);
-        add_input(&c, 21, 13, 0);
+        add_input(&c, 19, 13, 0);
         add_input(&c, 2, 13, 0);
         add_input(&c, 1, 13, 1);
         add_input(&c, 1, 13, 0);
@@ -252,7 +252,7 @@ static pare_tensor *run_attention(pare_tape *t, pare_tensor **in, const check *c
 static void check_attention(void **state)
 {
     (void)state;
-    static const int64_t shapes[][2] = {{3, 5}, {1, 1}, {2, 17}}; /* heads, size */
+    static const int64_t shapes[][2] = {{3, 5}, {1, 1}, {1, 17}}; /* heads, size */
     for (int kind = 0; kind < 4; kind++)
         for (int s = 0; s < 3; s++) {
             check c = {.name = "attention", .run = run_attention, .batch = odd_batch(),

@@ -23,8 +23,10 @@ typedef struct pare_gemm_tile {
     const real *b; /* one panel, [depth][columns of a whole tile] */
     int64_t depth;
     int64_t rows, columns;
-    const real *bias; /* [columns] or NULL */
-    bool add;         /* to what is in c */
+    const real *bias;   /* [columns] or NULL */
+    bool add;           /* to what is in c */
+    const char *ahead;  /* memory that a later tile will read: fetched into the L2 cache, ... */
+    int64_t ahead_step; /* ... so many bytes further at each step of depth */
 } pare_gemm_tile;
 
 /* Packs `count` rows of A (or columns of B). Element (i, p), i < count, p < depth, stands at

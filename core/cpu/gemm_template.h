@@ -58,6 +58,8 @@ INLINE void tile_store(int rows, const vector *left, const vector *right, const 
 INLINE void tile_run(int rows, const pare_gemm_tile *t)
 {
     const real *restrict a = t->a, *restrict b = t->b;
+    const char *ahead = t->ahead;
+    int64_t ahead_step = t->ahead_step;
     vector left[TILE_ROWS], right[TILE_ROWS];
     UNROLL for (int i = 0; i < rows; i++) {
         left[i] = right[i] = (vector){0};
@@ -68,6 +70,8 @@ INLINE void tile_run(int rows, const pare_gemm_tile *t)
         vector b_left = *(const vector *)b, b_right = *(const vector *)(b + LANES);
         __builtin_prefetch(b + B_AHEAD * TILE_COLUMNS);
         __builtin_prefetch(b + B_AHEAD * TILE_COLUMNS + LANES);
+        __builtin_prefetch(ahead, 0, 2);
+        ahead += ahead_step;
         UNROLL for (int i = 0; i < rows; i++) {
             STEP(left[i], a[i], b_left);
             STEP(right[i], a[i], b_right);

@@ -1,0 +1,332 @@
+/* test_resume.c: a run that is killed, stopped or resumed ends in the same bits as one that is not.
+ *
+ * Every run is a child process (fork), so that it can be killed at any moment. The parent keeps to
+ * one thread: OpenMP's threads do not survive a fork. */
+#include "tests/harness.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/file.h"
+#include "core/philox.h"
+#include "core/signals.h"
+#include "core/store.h"
+#include "core/threads.h"
+#include "models/model.h"
+#include "tasks/demo_corpus.h"
+#include "tasks/tokenizer.h"
+#include "tasks/trainer.h"
+#include "tasks/vocabulary_trainer.h"
+
+enum { KILLS = 50, TRAIN = 160, DEV = 40 };
+
+static char home[TEST_PATH], model_path[TEST_PATH], reference[TEST_PATH];
+
+static char *words_of(const char *file)
+{
+    char path[TEST_PATH];
+    test_path(path, home, file);
+    return test_file_read(path, NULL);
+}
+
+/* A two-layer model with a vocabulary of the corpus. */
+static void make_model(void)
+{
+    pare_vocabulary_spec spec = {.do_lower_case = true, .strip_accents = -1,
+                                 .tokenize_chinese_chars = true};
+    char *text = words_of("SST-2/train.tsv");
+    assert_ok(pare_vocabulary_train(&spec, (const char *const[]){text}, 1, 300, &spec.text));
+    pare_tokenizer *tokenizer = NULL;
+    assert_ok(pare_tokenizer_new(&spec, &tokenizer));
+    const pare_config config = {.vocab_size = pare_tokenizer_vocabulary_size(tokenizer),
+                                .hidden_size = 24, .num_hidden_layers = 2,
+                                .num_attention_heads = 3, .intermediate_size = 50,
+                                .max_position_embeddings = 64, .type_vocab_size = 2,
+                                .hidden_act = PARE_ACT_GELU, .hidden_dropout_prob = 0.1,
+                                .attention_probs_dropout_prob = 0.1, .classifier_dropout = -1,
+                                .layer_norm_eps = 1e-12, .initializer_range = 0.05};
+    pare_model *model = NULL;
+    assert_ok(pare_model_new(&config, true, 0, &model));
+    pare_model_initialize(model, 7);
+    assert_ok(pare_model_set_vocabulary(model, &spec));
+    assert_ok(pare_model_save(model, model_path));
+    pare_model_free(model);
+    pare_tokenizer_free(tokenizer);
+    pare_free(spec.text);
+    free(text);
+}
+
+static pare_train_options options(const char *run)
+{
+    return (pare_train_options){.model = model_path, .task = "SST-2", .data = home, .output = run,
+                                .epochs = 3, .batch_size = 8, .eval_batch_size = 16,
+                                .grad_accumulation = 1, .learning_rate = 1e-3, .warmup_ratio = 0.1,
+                                .weight_decay = 0.01, .max_grad_norm = 1, .optimizer = "adamw",
+                                .dropout = -1, .shuffle = true, .seed = 3, .freeze = "",
+                                .eval_steps = 7, .save_steps = 5, .keep = 2, .precision = "fp32",
+                                .threads = 1};
+}
+
+/* Runs pare_finetune in a child; its exit status is the run's. */
+static pid_t start(const pare_train_options *o)
+{
+    fflush(NULL);
+    const pid_t child = fork();
+    if (child != 0)
+        return child;
+    pare_json *result = NULL;
+    pare_signals_install();
+    const pare_status status = pare_finetune(o, &result);
+    if (status != PARE_OK && status != PARE_STOPPED)
+        fprintf(stderr, "run: %s\n", pare_error_message());
+    pare_json_free(result);
+    _exit(status);
+}
+
+static int wait_for(pid_t child)
+{
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+static void assert_run(const pare_train_options *o, int want)
+{
+    assert_int_equal(wait_for(start(o)), want);
+}
+
+/* ---- comparing two finished runs ---- */
+
+static void assert_same_array(pare_store *a, pare_store *b, const pare_array *array)
+{
+    size_t n = 1;
+    for (int i = 0; i < array->rank; i++)
+        n *= (size_t)array->shape[i];
+    const size_t bytes = n * pare_dtype_size(array->dtype);
+    void *x = malloc(bytes), *y = malloc(bytes);
+    assert_ok(pare_store_read(a, array->name, array->dtype, x));
+    assert_ok(pare_store_read(b, array->name, array->dtype, y));
+    if (memcmp(x, y, bytes) != 0)
+        fail_msg("%s differs", array->name);
+    free(x);
+    free(y);
+}
+
+static void assert_same_state(const char *run)
+{
+    char path[TEST_PATH], other[TEST_PATH];
+    pare_store *a = NULL, *b = NULL;
+    test_path(path, reference, "last.h5");
+    test_path(other, run, "last.h5");
+    assert_ok(pare_store_open(path, &a));
+    assert_ok(pare_store_open(other, &b));
+    assert_int_equal(pare_store_count(a), pare_store_count(b));
+    for (size_t i = 0; i < pare_store_count(a); i++)
+        assert_same_array(a, b, pare_store_array(a, i));
+    static const char *const texts[] = {"training.metrics", "training.best_metrics",
+                                        "training.recipe"};
+    for (int i = 0; i < 3; i++)
+        assert_string_equal(pare_store_string(a, texts[i], "none"),
+                            pare_store_string(b, texts[i], "missing"));
+    static const char *const counters[] = {"training.step", "training.best_step",
+                                           "training.examples", "training.tokens"};
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(pare_store_int(a, counters[i], -1), pare_store_int(b, counters[i], -2));
+    pare_store_close(a);
+    pare_store_close(b);
+}
+
+/* The log without what tells time and sessions: step, loss, rate, norm, tokens, evaluations. */
+static char *log_of(const char *run)
+{
+    char path[TEST_PATH];
+    test_path(path, run, "metrics.jsonl");
+    char *text = test_file_read(path, NULL), *out = calloc(1, strlen(text) + 1);
+    for (char *save, *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+        if (strstr(line, "\"schema\""))
+            continue;
+        char *seconds = strstr(line, ",\"seconds\"");
+        if (seconds)
+            *seconds = '\0';
+        strcat(out, line);
+        strcat(out, "\n");
+    }
+    free(text);
+    return out;
+}
+
+static void assert_same_run(const char *run)
+{
+    char *want = log_of(reference), *got = log_of(run);
+    assert_same_state(run);
+    assert_string_equal(got, want);
+    free(want);
+    free(got);
+}
+
+/* ---- the tests ---- */
+
+static int setup(void **state)
+{
+    (void)state;
+    char corpus[TEST_PATH];
+    pare_threads_set(1);
+    test_dir_make(home);
+    test_path(model_path, home, "model.h5");
+    test_path(reference, home, "reference");
+    test_path(corpus, home, "SST-2");
+    assert_ok(pare_demo_corpus_write(corpus, TRAIN, DEV, 5));
+    make_model();
+    const pare_train_options o = options(reference);
+    assert_run(&o, PARE_OK);
+    return 0;
+}
+
+static void test_learns_something(void **state)
+{
+    (void)state;
+    char *log = log_of(reference);
+    assert_non_null(strstr(log, "\"step\":60,\"loss\""));
+    assert_non_null(strstr(log, "\"eval\""));
+    free(log);
+}
+
+static void test_threads(void **state)
+{
+    (void)state;
+    for (int64_t threads = 2; threads <= 4; threads++) {
+        char run[TEST_PATH], name[32];
+        snprintf(name, sizeof name, "threads-%lld", (long long)threads);
+        test_path(run, home, name);
+        pare_train_options o = options(run);
+        o.threads = threads;
+        assert_run(&o, PARE_OK);
+        assert_same_run(run);
+    }
+}
+
+/* kill -9 at random moments, saves included; every session has another number of threads. */
+static void test_kills(void **state)
+{
+    (void)state;
+    char run[TEST_PATH];
+    int kills = 0, rounds = 0;
+    while (kills < KILLS) {
+        char name[32];
+        snprintf(name, sizeof name, "killed-%d", rounds++);
+        test_path(run, home, name);
+        pare_train_options o = options(run);
+        o.resume = true;
+        for (int session = 0;; session++) {
+            o.threads = 1 + session % 3;
+            const pid_t child = start(&o);
+            const double wait =
+                pare_random_uniform(11, PARE_RANDOM_DATA, (uint64_t)rounds, (uint64_t)session);
+            usleep((useconds_t)(wait * 150e3));
+            const bool killed = kills < KILLS && kill(child, SIGKILL) == 0;
+            const int status = wait_for(child);
+            if (status == PARE_OK)
+                break;
+            assert_true(killed && status == -SIGKILL);
+            kills++;
+        }
+        assert_same_run(run);
+    }
+    print_message("%d kills in %d runs\n", kills, rounds);
+}
+
+/* Stopped by the clock before every next step: resumed at each of the run's steps. */
+static void test_resume_at_every_step(void **state)
+{
+    (void)state;
+    char run[TEST_PATH];
+    test_path(run, home, "stepwise");
+    pare_train_options o = options(run);
+    o.resume = true;
+    o.max_seconds = 1e-9;
+    int sessions = 1, status;
+    while ((status = wait_for(start(&o))) == PARE_STOPPED) {
+        o.threads = 1 + sessions % 2;
+        sessions++;
+    }
+    assert_int_equal(status, PARE_OK);
+    assert_int_equal(sessions, 60);
+    assert_same_run(run);
+}
+
+static void test_signals(void **state)
+{
+    (void)state;
+    const int signals[] = {SIGTERM, SIGINT};
+    for (int i = 0; i < 2; i++) {
+        char run[TEST_PATH];
+        test_path(run, home, i ? "sigint" : "sigterm");
+        pare_train_options o = options(run);
+        o.resume = true;
+        int status, sent = 0;
+        do {
+            const pid_t child = start(&o);
+            usleep(60000);
+            if (sent < 3) /* the third session is left in peace */
+                sent += kill(child, signals[i]) == 0;
+            status = wait_for(child);
+        } while (status == PARE_STOPPED || status == -signals[i]);
+        assert_int_equal(status, PARE_OK);
+        assert_same_run(run);
+    }
+}
+
+/* A damaged newest checkpoint is passed over for the one before it. */
+static void test_falls_back(void **state)
+{
+    (void)state;
+    char run[TEST_PATH], path[TEST_PATH];
+    test_path(run, home, "damaged");
+    pare_train_options o = options(run);
+    assert_run(&o, PARE_OK);
+    size_t n;
+    test_path(path, run, "checkpoint-60.h5");
+    char *bytes = test_file_read(path, &n);
+    bytes[n / 2] ^= 1;
+    test_path(path, run, "last.h5"); /* the same file by another name: it goes too */
+    assert_int_equal(unlink(path), 0);
+    test_path(path, run, "checkpoint-60.h5");
+    test_file_write(path, bytes, n);
+    free(bytes);
+    o.resume = true;
+    assert_run(&o, PARE_OK);
+    assert_same_run(run);
+}
+
+static void test_refusals(void **state)
+{
+    (void)state;
+    char run[TEST_PATH];
+    test_path(run, home, "refused");
+    pare_train_options o = options(run);
+    assert_run(&o, PARE_OK);
+    assert_run(&o, PARE_USAGE); /* not empty */
+    o.resume = true;
+    assert_run(&o, PARE_OK); /* nothing to do */
+    assert_same_run(run);
+    o.learning_rate = 2e-3;
+    assert_run(&o, PARE_USAGE); /* another recipe */
+    o = options(run);
+    o.overwrite = true;
+    assert_run(&o, PARE_OK);
+    assert_same_run(run);
+    o.learning_rate = 1e30;
+    assert_run(&o, PARE_DIVERGED);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_learns_something), cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_kills),            cmocka_unit_test(test_resume_at_every_step),
+        cmocka_unit_test(test_signals),          cmocka_unit_test(test_falls_back),
+        cmocka_unit_test(test_refusals),
+    };
+    return cmocka_run_group_tests(tests, setup, NULL);
+}
