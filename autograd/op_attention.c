@@ -206,7 +206,10 @@ static void run_heads(pare_tape *t, attention_args *a, const attention_saved *s,
     a->workspace =
         pare_tape_scratch(t, (size_t)(pare_threads() * a->workspace_size) * sizeof(real));
     if (a->workspace)
-        pare_parallel(s->batch->n_sentences * s->heads, tile, a);
+        pare_parallel_work(s->batch->n_sentences * s->heads,
+                           (double)(s->batch->n_tokens * s->batch->longest * s->heads) +
+                               8.0 * (double)(s->batch->n_tokens * a->hidden),
+                           tile, a);
     pare_arena_release(t->scratch, mark);
 }
 

@@ -39,7 +39,8 @@ static void activate_rows(real *out, const real *dy, const pare_tensor *x, pare_
                           bool add)
 {
     activation_args args = {pare_kernels_get(), out, dy, x->data, x->rows, x->cols, act, add};
-    pare_parallel(tiles(x->rows, TILE_ROWS), activation_tile, &args);
+    pare_parallel_work(tiles(x->rows, TILE_ROWS), 4.0 * (double)pare_tensor_size(x),
+                       activation_tile, &args);
 }
 
 pare_tensor *pare_activate(pare_tape *t, pare_tensor *x, pare_activation act)
@@ -109,7 +110,8 @@ typedef struct sum_args {
 static void sum_tile(void *context, int64_t tile)
 {
     const sum_args *a = context;
-    const int64_t first = tile * SUM_ROWS, end = first + SUM_ROWS < a->rows ? first + SUM_ROWS : a->rows;
+    const int64_t first = tile * SUM_ROWS;
+    const int64_t end = first + SUM_ROWS < a->rows ? first + SUM_ROWS : a->rows;
     real *sum = a->partial + tile * a->cols;
     memcpy(sum, a->x + first * a->cols, (size_t)a->cols * sizeof(real));
     for (int64_t r = first + 1; r < end; r++)
@@ -124,7 +126,7 @@ static void sum_rows(pare_tape *t, real *out, const real *x, int64_t rows, int64
     args.partial = pare_tape_scratch(t, (size_t)(n * cols) * sizeof(real));
     if (!args.partial)
         return;
-    pare_parallel(n, sum_tile, &args);
+    pare_parallel_work(n, (double)(rows * cols), sum_tile, &args);
     if (!add)
         memset(out, 0, (size_t)cols * sizeof(real));
     for (int64_t i = 0; i < n; i++)

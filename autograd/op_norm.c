@@ -53,7 +53,8 @@ static bool run_rows(pare_tape *t, row_args *args, pare_tile_function *tile)
     args->k = pare_kernels_get();
     args->factors = pare_tape_scratch(t, (size_t)(pare_threads() * args->cols) * sizeof(real));
     if (args->factors)
-        pare_parallel((args->n + TILE_ROWS - 1) / TILE_ROWS, tile, args);
+        pare_parallel_work((args->n + TILE_ROWS - 1) / TILE_ROWS,
+                           3.0 * (double)(args->n * args->cols), tile, args);
     pare_arena_release(t->scratch, mark);
     return args->factors;
 }
@@ -183,7 +184,8 @@ static void scatter_rows(pare_tape *t, pare_tensor *table, const real *dsum, con
     if (!add)
         memset(grad, 0, (size_t)pare_tensor_size(table) * sizeof(real));
     scatter_args args = {grad, dsum, index, n, table->cols};
-    pare_parallel((table->cols + TILE_COLUMNS - 1) / TILE_COLUMNS, scatter_tile, &args);
+    pare_parallel_work((table->cols + TILE_COLUMNS - 1) / TILE_COLUMNS, (double)(n * table->cols),
+                       scatter_tile, &args);
 }
 
 void pare_embed_grad(pare_tape *t, const pare_node *node)

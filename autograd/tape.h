@@ -1,9 +1,9 @@
 /* tape.h: reverse-mode differentiation, recorded as it runs.
  *
- *   pare_tape *t = pare_tape_new(step, scratch);
- *   pare_tape_begin(t, &(pare_tape_mode){.recording = true, .training = true, .seed = 1, .step = k});
- *   pare_tensor *loss = pare_cross_entropy(t, pare_linear(t, x, PARE_ACT_NONE, w, b), labels, 1);
- *   PARE_TRY(pare_tape_backward(t, loss));          // parameters' gradients are ready
+ *   const pare_tape_mode mode = {.recording = true, .training = true, .seed = 1, .step = k};
+ *   pare_tape_begin(&t, step, scratch, &mode);
+ *   pare_tensor *loss = pare_cross_entropy(&t, pare_linear(&t, x, PARE_ACT_NONE, w, b), labels, 1);
+ *   PARE_TRY(pare_tape_backward(&t, loss));          // parameters' gradients are ready
  *
  * Ops (autograd/ops.h) compute at once and, when recording, note what their gradient needs. A
  * failure gives NULL; NULL in gives NULL out; pare_tape_status tells the first failure. So model

@@ -70,7 +70,8 @@ typedef struct pare_kernels {
     void (*dropout)(real *factor, const pare_dropout_key *key, uint32_t row, int64_t n);
 
     void (*add)(real *y, const real *x, int64_t n);            /* y += x */
-    void (*multiply)(real *y, const real *a, const real *b, int64_t n); /* y = a b; any may be equal */
+    /* y = a b; any may be equal */
+    void (*multiply)(real *y, const real *a, const real *b, int64_t n);
     double (*sum_squares)(const real *x, int64_t n);           /* in blocks of 4,096, in order */
 
     /* One pass of AdamW (Loshchilov and Hutter 2019) over w, m and v with gradient g. */

@@ -31,7 +31,7 @@ typedef struct pare_mark {
     size_t total;
 } pare_mark;
 
-/* `name` appears in messages and accounts; it must outlive the arena (a literal). NULL on failure. */
+/* `name` appears in messages; it must outlive the arena (a literal). NULL on failure. */
 pare_arena *pare_arena_new(const char *name);
 void pare_arena_free(pare_arena *arena); /* NULL is allowed */
 
@@ -43,7 +43,7 @@ char *pare_arena_printf(pare_arena *arena, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* Everything handed out after the mark is given back. A mark taken from an empty arena empties it;
- * an emptied arena joins its blocks into one of the peak's size, so a steady loop stops allocating. */
+ * an emptied arena joins its blocks into one of the peak's size: a steady loop stops allocating. */
 pare_mark pare_arena_mark(const pare_arena *arena);
 void pare_arena_release(pare_arena *arena, pare_mark mark);
 

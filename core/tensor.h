@@ -31,7 +31,7 @@ enum { PARE_NAME_SIZE = 128 };
 
 /* A named tensor that is trained and saved: one entry of a model's list. */
 typedef struct pare_param {
-    char name[PARE_NAME_SIZE]; /* as in Hugging Face: "bert.encoder.layer.0.attention.self.query.weight" */
+    char name[PARE_NAME_SIZE]; /* as in Hugging Face: "bert.pooler.dense.weight" */
     pare_tensor tensor;
     int rank;    /* 1 or 2: the rank it is stored with (a vector's tensor is [1, n]) */
     int layer;   /* -1 embeddings, 0 ... encoder layers, num_hidden_layers pooler and head */

@@ -5,6 +5,9 @@
 #include <omp.h>
 #include <sched.h>
 
+/* Waking the team costs about ten microseconds, the time of so many elements of a pass. */
+#define TEAM_WORK 30000.0
+
 static int team_size; /* 0: not chosen yet */
 
 /* The cores this process may run on: taskset and containers count. */
@@ -40,6 +43,16 @@ void pare_parallel(int64_t n_tiles, pare_tile_function *function, void *context)
         return;
     }
 #pragma omp parallel for num_threads(n) schedule(dynamic, 1)
+    for (int64_t t = 0; t < n_tiles; t++)
+        function(context, t);
+}
+
+void pare_parallel_work(int64_t n_tiles, double work, pare_tile_function *function, void *context)
+{
+    if (work >= TEAM_WORK) {
+        pare_parallel(n_tiles, function, context);
+        return;
+    }
     for (int64_t t = 0; t < n_tiles; t++)
         function(context, t);
 }

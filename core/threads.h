@@ -19,6 +19,10 @@ typedef void pare_tile_function(void *context, int64_t tile);
  * inside a tile runs its tiles one after the other. */
 void pare_parallel(int64_t n_tiles, pare_tile_function *function, void *context);
 
+/* The same, but on the calling thread alone where all tiles together cost less than waking a team
+ * does: `work` counts elements of a pass, or multiply-adds / 16 of a product. */
+void pare_parallel_work(int64_t n_tiles, double work, pare_tile_function *function, void *context);
+
 /* The team's member that runs the calling tile, in [0, pare_threads()): for scratch memory a
  * thread, never for results. */
 int pare_thread_index(void);

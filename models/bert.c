@@ -41,7 +41,7 @@ static pare_tensor *embeddings(const forward *f)
                       site(f, 0, PLACE_EMBEDDINGS, m->config.hidden_dropout_prob));
 }
 
-/* x[T,H] -> [T,H], or -> [S,H] with first_only: one encoder layer (Vaswani et al. 2017, post-norm). */
+/* One encoder layer (Vaswani et al. 2017, post-norm): x[T,H] -> [T,H], or [S,H] with first_only. */
 static pare_tensor *encoder_layer(const forward *f, int64_t index, pare_tensor *x, bool first_only)
 {
     const pare_layer *w = &f->model->layers[index];

@@ -22,6 +22,7 @@ static void cut_chunks(pare_optimizer *o)
     int64_t c = 0;
     for (int i = 0; i < o->n; i++) {
         const int64_t size = pare_tensor_size(&o->params[i]->tensor);
+        o->n_weights += size;
         for (int64_t start = 0; start < size; start += CHUNK)
             o->chunks[c++] =
                 (pare_optimizer_chunk){i, start, size - start < CHUNK ? size - start : CHUNK};
@@ -90,7 +91,7 @@ static void squares_tile(void *context, int64_t tile)
 
 pare_status pare_optimizer_norm(pare_optimizer *o, double *norm)
 {
-    pare_parallel(o->n_chunks, squares_tile, o);
+    pare_parallel_work(o->n_chunks, (double)o->n_weights, squares_tile, o);
     double total = 0;
     for (int64_t i = 0; i < o->n_chunks; i++) {
         if (!isfinite(o->chunk_squares[i]))
@@ -139,7 +140,7 @@ void pare_optimizer_step(pare_optimizer *o, double learning_rate, double clip)
         args.step.correction1 = 1 / (1 - pow(o->beta1, t));
         args.step.correction2 = 1 / (1 - pow(o->beta2, t));
     }
-    pare_parallel(o->n_chunks, step_tile, &args);
+    pare_parallel_work(o->n_chunks, 4.0 * (double)o->n_weights, step_tile, &args);
     for (int i = 0; i < o->n; i++)
         o->params[i]->tensor.has_grad = false;
 }

@@ -30,6 +30,7 @@ typedef struct pare_optimizer {
     pare_optimizer_chunk *chunks;
     double *chunk_squares;
     int64_t n_chunks;
+    int64_t n_weights; /* of all trained tensors */
 } pare_optimizer;
 
 /* Takes the parameters of params[n] that are not frozen, gives each a gradient buffer and zero

@@ -133,7 +133,8 @@ static pare_status read_counters(const pare_store *store, const char *path, pare
     for (size_t i = 0; i < N_COUNTERS; i++) {
         const counter *c = &counters[i];
         if (!pare_store_has_attribute(store, c->name))
-            return pare_hint(pare_fail(PARE_INPUT, "%s holds no training state (%s)", path, c->name),
+            return pare_hint(pare_fail(PARE_INPUT, "%s holds no training state: no %s", path,
+                                       c->name),
                              "it is a model: start from it with --model");
         char *field = (char *)state + c->offset;
         const int64_t integer = pare_store_int(store, c->name, 0);

@@ -33,7 +33,7 @@ pare_status pare_encode_texts(pare_arena *arena, const pare_tokenizer *tokenizer
 pare_status pare_pack(pare_arena *arena, const pare_encoded *encoded, const int64_t *order,
                       int64_t n, pare_packed *out);
 
-/* Sorts the examples order[0..n) by falling length (equal ones stay in their order): batches of like
+/* Sorts order[0..n) by falling length (equal ones stay in their order): batches of like
  * length waste no time and the longest come first. */
 pare_status pare_order_by_length(const pare_encoded *encoded, int64_t *order, int64_t n);
 

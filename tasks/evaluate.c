@@ -105,10 +105,21 @@ static pare_status compute_metrics(const pare_task *task, int64_t n_labels,
     return PARE_OK;
 }
 
+/* Answers can be judged only where every example has a label. */
+static pare_status check_labels(const pare_task *task, const pare_encoded *encoded)
+{
+    for (int64_t i = 0; i < encoded->n && !task->regression; i++)
+        if (encoded->labels[i] < 0)
+            return pare_hint(pare_fail(PARE_INPUT, "%s: these examples have no labels", task->name),
+                             "evaluate on --split dev; pare predict answers test sets");
+    return PARE_OK;
+}
+
 pare_status pare_judge(const pare_task *task, int64_t n_labels, const pare_encoded *encoded,
                        const real *logits, pare_evaluation *out)
 {
     const int64_t n = encoded->n;
+    PARE_TRY(check_labels(task, encoded));
     int32_t *prediction = pare_malloc((size_t)n * sizeof *prediction);
     double *score = pare_malloc((size_t)n * sizeof *score);
     *out = (pare_evaluation){.examples = n, .metrics = pare_json_new_object()};

@@ -1,7 +1,7 @@
 /* progress.h: what a long task tells whoever watches it.
  *
- * The task counts, the watcher draws: cli/progress_line.c shows a line on a terminal, or a plain line
- * every few seconds without one. A task is given a `const pare_progress *`, NULL when nobody
+ * The task counts, the watcher draws: cli/progress_line.c shows a line on a terminal, or a plain
+ * line every few seconds without one. A task is given a `const pare_progress *`, NULL when nobody
  * watches, and calls the two functions below; they are cheap enough for every step.
  *
  *   pare_progress_info info = {.what = "train", .step = 0, .steps = 345};

@@ -83,7 +83,8 @@ static pare_status prepare(pare_run_folder *run, bool resume, bool overwrite)
     PARE_TRY(pare_directory_list(run->path, count_entry, &entries));
     if (entries > 0 && !resume && !overwrite)
         return pare_hint(pare_fail(PARE_USAGE, "%s is not empty", run->path),
-                         "go on with --resume, clear it with --overwrite, or name another --output");
+                         "go on with --resume, clear it with --overwrite, or name another "
+                         "--output");
     PARE_TRY(take_lock(run));
     return overwrite && !resume ? pare_directory_list(run->path, remove_ours, run) : PARE_OK;
 }

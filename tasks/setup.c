@@ -155,7 +155,8 @@ pare_status pare_training_order(pare_training *t, int64_t epoch)
             t->order[i] = i;
     if (t->options->group_by_length)
         for (int64_t i = 0; i < n; i += group)
-            PARE_TRY(pare_order_by_length(&t->encoded, t->order + i, n - i < group ? n - i : group));
+            PARE_TRY(pare_order_by_length(&t->encoded, t->order + i,
+                                          n - i < group ? n - i : group));
     t->order_epoch = epoch;
     return PARE_OK;
 }
@@ -225,12 +226,13 @@ static pare_status compare_recipes(const char *path, const pare_json *now, const
     for (void *i = pare_json_iter(now); i && status == PARE_OK; i = pare_json_iter_next(now, i)) {
         const char *key = pare_json_iter_key(i);
         char *a = pare_json_dump(pare_json_iter_value(i), 0, 17);
-        char *b = pare_json_get(then, key) ? pare_json_dump(pare_json_get(then, key), 0, 17) : NULL;
+        const pare_json *old = pare_json_get(then, key);
+        char *b = old ? pare_json_dump(old, 0, 17) : NULL;
         if (!a || !b || strcmp(a, b) != 0)
             status = pare_hint(pare_fail(PARE_USAGE, "%s was made with %s %s, now it is %s", path,
                                          key, b ? b : "unknown", a ? a : "unknown"),
-                               "resume with the options of the run's config.ini, or start over with "
-                               "--overwrite");
+                               "resume with the options of the run's config.ini, or start over "
+                               "with --overwrite");
         pare_free(a);
         pare_free(b);
     }
@@ -306,7 +308,8 @@ static pare_status check_space(const pare_training *t)
     PARE_TRY(pare_free_space(t->run.path, &available));
     needed += needed / 2; /* best.h5 holds a third of it, and a log is small */
     if (available < needed)
-        return pare_hint(pare_fail(PARE_IO, "%s: a checkpoint and best.h5 need %llu bytes, %llu are free",
+        return pare_hint(pare_fail(PARE_IO,
+                                   "%s: a checkpoint and best.h5 need %llu bytes, %llu are free",
                                    t->run.path, (unsigned long long)needed,
                                    (unsigned long long)available),
                          "free some space, or name another --output");

@@ -332,8 +332,8 @@ static pare_status plan(const pare_training *t, pare_json **result)
     pare_json_set_int(r, "train_tokens", t->encoded.offset[t->encoded.n]);
     pare_json_set_int(r, "steps", t->total_steps);
     pare_json_set_int(r, "parameters", pare_model_parameters(t->model));
-    pare_json_set_int(r, "state_bytes",
-                      (int64_t)pare_arena_used(t->arena) + (int64_t)pare_arena_used(t->model->arena));
+    const size_t state = pare_arena_used(t->arena) + pare_arena_used(t->model->arena);
+    pare_json_set_int(r, "state_bytes", (int64_t)state);
     pare_json_set_int(r, "checkpoint_bytes", (int64_t)disk);
     *result = r;
     return PARE_OK;

@@ -38,7 +38,8 @@ static inline vreal activation(vreal x, pare_activation act)
     case PARE_ACT_GELU:
         return x * (real)0.5 * ((real)1 + v_erf(x * SQRT_HALF));
     case PARE_ACT_GELU_NEW:
-        return x * (real)0.5 * ((real)1 + v_tanh(GELU_NEW_SCALE * (x + GELU_NEW_CUBIC * x * x * x)));
+        return x * (real)0.5 *
+               ((real)1 + v_tanh(GELU_NEW_SCALE * (x + GELU_NEW_CUBIC * x * x * x)));
     case PARE_ACT_RELU:
         return v_select(x <= (real)0, v_set(0), x);
     case PARE_ACT_TANH:
