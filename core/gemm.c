@@ -351,7 +351,7 @@ void pare_gemm(real *c, int64_t ldc, const real *a, int64_t lda, bool a_transpos
 
 const char *pare_gemm_path(void)
 {
-    static char text[64];
+    static _Thread_local char text[64];
     const char *precision = sizeof(real) == 8 ? "fp64" : "fp32";
     if (pare_kernels_blis())
         snprintf(text, sizeof text, "%s-blis-%s", precision, pare_blis_architecture());

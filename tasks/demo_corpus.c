@@ -20,8 +20,8 @@ typedef struct rule {
 
 static const rule grammar[] = {
     {"sentence",
-     {"=claim .|=claim .|=claim .|=claim .|=claim .|=claim and =claim .|~claim , but =claim .|"
-      "although ~claim , =claim .|for all its ~quality , =claim .|=claim , even if ~claim .",
+     {"=claim .|=claim .|=claim .|=claim .|=claim .|=claim .|=claim and =claim .|"
+      "~claim , but =claim .|although ~claim , =claim .|for all its ~quality , =claim .",
       NULL}},
     {"claim",
      {"=subject =is =adjective|=subject =is =adjective|=subject =is =degree =adjective|"

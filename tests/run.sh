@@ -17,7 +17,8 @@ export BUILD PARE # for the scripts
 # from those that work, and seconds become minutes.
 export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"
 if [ $# -eq 0 ]; then
-    for one in "$BUILD"/tests/test_* "$BUILD"-double/tests/test_*; do
+    for one in "$BUILD"/tests/test_* "$BUILD"-double/tests/test_*grad* \
+        "$BUILD"-double/tests/test_*golden*; do
         [ -f "tests/${one##*/}.c" ] && set -- "$@" "$one"
     done
     for one in tests/*.sh; do

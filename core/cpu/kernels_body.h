@@ -92,18 +92,16 @@ static void k_activate(real *y, const real *x, int64_t n, pare_activation act)
 #undef CALL
 }
 
+/* dx is read only where it is added to: it may hold anything. */
 static void k_activate_grad(real *dx, const real *dy, const real *x, int64_t n, pare_activation act,
                             bool add)
 {
-    const real keep = add ? 1 : 0; /* dx is read only where it is added to: it may hold anything */
 #define CALL(A)                                                                                    \
     do {                                                                                           \
         if (add)                                                                                   \
             FOR_VECTORS(                                                                           \
-                n,                                                                                 \
-                v_store(dx + i, WHOLE(dx) * keep + WHOLE(dy) * activation_slope(WHOLE(x), A)),     \
-                v_store_part(dx + i, PART(dx) * keep + PART(dy) * activation_slope(PART(x), A),    \
-                             part));                                                               \
+                n, v_store(dx + i, WHOLE(dx) + WHOLE(dy) * activation_slope(WHOLE(x), A)),         \
+                v_store_part(dx + i, PART(dx) + PART(dy) * activation_slope(PART(x), A), part));   \
         else                                                                                       \
             FOR_VECTORS(n, v_store(dx + i, WHOLE(dy) * activation_slope(WHOLE(x), A)),             \
                         v_store_part(dx + i, PART(dy) * activation_slope(PART(x), A), part));      \
@@ -137,8 +135,7 @@ static void k_norm(real *y, real *sum, real stats[2], const real *a, const real 
     const real mean = residual_sum(sum, a, factor, residual, n) / (real)n;
     vreal squares = {0};
     FOR_VECTORS(n, vreal d = WHOLE(sum) - mean; squares = squares + d * d,
-                vreal d = {0}; for (int64_t l = 0; l < part; l++) d[l] = sum[i + l] - mean;
-                squares = squares + d * d);
+                vreal d = v_keep(PART(sum) - mean, part); squares = squares + d * d);
     const real scale = (real)(1 / sqrt((double)(v_sum(squares) / (real)n) + eps));
     FOR_VECTORS(n, v_store(y + i, (WHOLE(sum) - mean) * scale * WHOLE(gamma) + WHOLE(beta)),
                 v_store_part(y + i, (PART(sum) - mean) * scale * PART(gamma) + PART(beta), part));
@@ -173,18 +170,15 @@ static void k_norm_grad(real *dsum, real *dgamma, real *dbeta, const real *dy, c
 static void k_softmax(real *row, double scale, int64_t n)
 {
     const real factor = (real)scale;
-    real largest = row[0] * factor;
-    vreal largest_lanes = v_set(largest);
+    vreal largest_lanes = v_set(row[0] * factor);
     FOR_VECTORS(n, largest_lanes = v_max(largest_lanes, WHOLE(row) * factor),
-                for (int64_t l = i; l < i + part; l++)
-                    largest = row[l] * factor > largest ? row[l] * factor : largest);
-    const real lanes_largest = v_largest(largest_lanes);
-    largest = lanes_largest > largest ? lanes_largest : largest;
+                vreal x = v_select(v_first(part), PART(row) * factor, largest_lanes);
+                largest_lanes = v_max(largest_lanes, x));
+    const real largest = v_largest(largest_lanes);
     vreal total = {0};
     FOR_VECTORS(n, vreal e = v_exp(WHOLE(row) * factor - largest); total = total + e;
                 v_store(row + i, e),
-                vreal e = v_exp(PART(row) * factor - largest);
-                for (int64_t l = part; l < VL; l++) e[l] = 0; total = total + e;
+                vreal e = v_keep(v_exp(PART(row) * factor - largest), part); total = total + e;
                 v_store_part(row + i, e, part));
     const real inverse = (real)1 / v_sum(total);
     FOR_VECTORS(n, v_store(row + i, WHOLE(row) * inverse),
@@ -245,36 +239,61 @@ static void k_small_product(real *c, int64_t ldc, const real *a, int64_t a_row, 
 
 enum { DROPOUT_GROUP = 128, DROPOUT_LANES = 16 }; /* channels a group, Philox blocks a group */
 
-/* The 128 16-bit numbers of group `g`: block 16 g + lane gives the numbers lane, lane + 16, ...
- * (low and high halves of its four words), whatever the width of the vectors that compute it. */
-static void dropout_group(uint32_t number[DROPOUT_GROUP], const pare_dropout_key *key, uint32_t row,
-                          uint32_t g)
+typedef uint32_t v32 __attribute__((vector_size(VEC_BYTES)));
+typedef uint64_t v64 __attribute__((vector_size(VEC_BYTES)));
+
+/* The even lanes of x, times m, in 64 bits. */
+static inline v64 even_products(v32 x, uint32_t m)
 {
-    typedef uint32_t v32 __attribute__((vector_size(64)));
-    typedef uint64_t v64 __attribute__((vector_size(64)));
-    v32 lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-    v32 c0 = lane + g * DROPOUT_LANES, zero = {0};
+#if defined(__AVX512F__)
+    return (v64)_mm512_mul_epu32((__m512i)x, _mm512_set1_epi64(m));
+#elif defined(__AVX2__)
+    return (v64)_mm256_mul_epu32((__m256i)x, _mm256_set1_epi64x(m));
+#elif defined(__SSE2__)
+    return (v64)_mm_mul_epu32((__m128i)x, _mm_set1_epi64x(m));
+#else
+    return ((v64)x & 0xFFFFFFFFu) * m;
+#endif
+}
+
+/* One half of a Philox round: *high and *low become the halves of the lanes of x, times m. */
+static inline void wide_products(v32 x, uint32_t m, v32 *high, v32 *low)
+{
+    const v64 low_half = (v64){0} + 0xFFFFFFFFu;
+    const v64 even = even_products(x, m), odd = even_products((v32)((v64)x >> 32), m);
+    *high = (v32)((even >> 32) | (odd & ~low_half));
+    *low = (v32)((even & low_half) | (odd << 32));
+}
+
+/* The 128 16-bit numbers of group `g`: block 16 g + lane gives the numbers lane, lane + 16, ...
+ * (low and high halves of its four words), whatever the width of the vectors that compute it:
+ * `first` is the first of the lanes that one vector makes. */
+static inline void dropout_lanes(uint32_t number[DROPOUT_GROUP], const pare_dropout_key *key,
+                                 uint32_t row, uint32_t g, uint32_t first)
+{
+    static const uint32_t numbers[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    v32 c0, zero = {0};
+    memcpy(&c0, numbers + first, sizeof c0);
+    c0 = c0 + g * DROPOUT_LANES;
     v32 c1 = zero + row, c2 = zero + key->example;
     v32 c3 = zero + ((uint32_t)key->step ^ (uint32_t)PARE_RANDOM_DROPOUT << 28);
     uint32_t k0 = (uint32_t)key->seed, k1 = (uint32_t)(key->seed >> 32) ^ key->site << 8;
-    const v64 low = (v64){0} + 0xFFFFFFFFu;
     for (int round = 0; round < 10; round++) {
-        /* products of 32-bit lanes in 64 bits, even and odd lanes apart */
-        v64 p0e = ((v64)c0 & low) * 0xD2511F53u, p0o = ((v64)c0 >> 32) * 0xD2511F53u;
-        v64 p1e = ((v64)c2 & low) * 0xCD9E8D57u, p1o = ((v64)c2 >> 32) * 0xCD9E8D57u;
-        v32 high0 = (v32)((p0e >> 32) | (p0o & ~low)), high1 = (v32)((p1e >> 32) | (p1o & ~low));
+        v32 high0, low0, high1, low1;
+        wide_products(c0, 0xD2511F53u, &high0, &low0);
+        wide_products(c2, 0xCD9E8D57u, &high1, &low1);
         c0 = high1 ^ c1 ^ k0;
-        c1 = (v32)((p1e & low) | (p1o << 32));
+        c1 = low1;
         c2 = high0 ^ c3 ^ k1;
-        c3 = (v32)((p0e & low) | (p0o << 32));
+        c3 = low0;
         k0 += 0x9E3779B9u;
         k1 += 0xBB67AE85u;
     }
     const v32 word[4] = {c0, c1, c2, c3};
     for (int w = 0; w < 4; w++) {
-        v32 first = word[w] & 0xFFFFu, second = word[w] >> 16;
-        memcpy(number + 2 * w * DROPOUT_LANES, &first, sizeof first);
-        memcpy(number + (2 * w + 1) * DROPOUT_LANES, &second, sizeof second);
+        v32 low = word[w] & 0xFFFFu, high = word[w] >> 16;
+        memcpy(number + 2 * w * DROPOUT_LANES + first, &low, sizeof low);
+        memcpy(number + (2 * w + 1) * DROPOUT_LANES + first, &high, sizeof high);
     }
 }
 
@@ -285,7 +304,8 @@ static void k_dropout(real *factor, const pare_dropout_key *key, uint32_t row, i
     uint32_t number[DROPOUT_GROUP];
     for (int64_t start = 0; start < n; start += DROPOUT_GROUP) {
         const int64_t end = n - start < DROPOUT_GROUP ? n - start : DROPOUT_GROUP;
-        dropout_group(number, key, row, (uint32_t)(start / DROPOUT_GROUP));
+        for (uint32_t first = 0; first < DROPOUT_LANES; first += VEC_BYTES / 4)
+            dropout_lanes(number, key, row, (uint32_t)(start / DROPOUT_GROUP), first);
         for (int64_t i = 0; i < end; i++)
             factor[start + i] = number[i] < threshold ? 0 : kept;
     }
@@ -319,14 +339,6 @@ static double k_sum_squares(const real *x, int64_t n)
         total += (double)v_sum(sum);
     }
     return total;
-}
-
-static inline vreal v_sqrt(vreal x)
-{
-    vreal root;
-    for (int l = 0; l < VL; l++) /* becomes one vector instruction */
-        root[l] = (real)__builtin_sqrt((double)x[l]);
-    return root;
 }
 
 static void k_adamw(real *w, real *m, real *v, const real *g, int64_t n, const pare_adamw_step *s)

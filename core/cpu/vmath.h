@@ -25,28 +25,33 @@ LANEWISE(v_tanh, tanh)
 
 #else
 
-/* 2^n e^r with n = round(x/log 2). Below -87.3 the result is 0, above 88.7 infinity. */
-static inline vreal v_exp(vreal x)
+/* exp(x) = 2^n e^r with n = round(x / log 2), for -87.3 <= x <= 88.7; 2^n in two factors, as n may
+ * be 128, which no exponent holds. */
+static inline vreal v_exp_within(vreal x)
 {
     const vreal magic = v_set(12582912.0f); /* 1.5 * 2^23: adding it rounds to an integer */
-    vint is_small = x < -87.33654f, is_large = x > 88.72283f, is_nan = x != x;
-    vreal clamped = v_min(v_max(x, v_set(-87.33654f)), v_set(88.72283f));
-    vreal rounded = clamped * 1.44269504f + magic;
+    vreal rounded = x * 1.44269504f + magic;
     vreal n = rounded - magic;
-    vreal r = clamped - n * 0.693359375f; /* log 2 in two parts: the first has 9 bits, exact */
+    vreal r = x - n * 0.693359375f; /* log 2 in two parts: the first has 9 bits, exact */
     r = r - n * -2.12194440e-4f;
     vreal p = r * 0.001395047961f + 0.008368882227f;
     p = p * r + 0.04166620597f;
     p = p * r + 0.166665189f;
     p = p * r + 0.5f;
     p = p * (r * r) + r + 1.0f;
-    /* n may be 128, which no exponent holds: two steps. */
     vint exponent = (vint)rounded - 0x4B400000;
     vint half = exponent >> 1;
-    vreal scaled = p * (vreal)((half + 127) << 23) * (vreal)((exponent - half + 127) << 23);
-    scaled = v_select(is_small, v_set(0.0f), scaled);
-    scaled = v_select(is_large, v_set(INFINITY), scaled);
-    return v_select(is_nan, x, scaled);
+    return p * (vreal)((half + 127) << 23) * (vreal)((exponent - half + 127) << 23);
+}
+
+/* exp of any x. Below -87.3 the result is 0, above 88.7 infinity. */
+static inline vreal v_exp(vreal x)
+{
+    vint is_small = x < -87.33654f, is_large = x > 88.72283f, is_nan = x != x;
+    vreal y = v_exp_within(v_min(v_max(x, v_set(-87.33654f)), v_set(88.72283f)));
+    y = v_select(is_small, v_set(0.0f), y);
+    y = v_select(is_large, v_set(INFINITY), y);
+    return v_select(is_nan, x, y);
 }
 
 /* An odd polynomial up to 1, 1 - exp(-t p(t)) above; 1 to rounding from 4 on. */
@@ -69,7 +74,7 @@ static inline vreal v_erf(vreal x)
     q = q * t + 0.1056690504f;
     q = q * t + 0.6354101243f;
     q = q * t + 1.128599584f;
-    vreal large = 1.0f - v_exp(-(q * t));
+    vreal large = 1.0f - v_exp_within(-(q * t));
     large = (vreal)((vint)large | ((vint)x & sign_bit));
     return v_select((vint)(t > 1.0f) & (vint)(x == x), large, small);
 }
@@ -83,7 +88,7 @@ static inline vreal v_tanh(vreal x)
     p = p * s + 0.1333149129f;
     p = p * s - 0.3333328393f;
     vreal small = p * s * x + x;
-    vreal large = 1.0f - 2.0f / (v_exp(v_min(t, v_set(10.0f)) * 2.0f) + 1.0f);
+    vreal large = 1.0f - 2.0f / (v_exp_within(v_min(t, v_set(10.0f)) * 2.0f) + 1.0f);
     large = (vreal)((vint)large | ((vint)x & sign_bit));
     return v_select((vint)(t > 0.625f) & (vint)(x == x), large, small);
 }
