@@ -23,6 +23,7 @@
 enum {
     DEPTH_MAX = 768,      /* of a block: sums leave the registers once in so many steps */
     OWN_MAX = 128,        /* own rows or columns of a task: x 768 floats are 3/8 of a 1 MiB L2 */
+    BLIS_MAX = 384,       /* the same where BLIS packs both sides in every task */
     PACK_GROUP = 48,      /* shared rows or columns at least, packed by one tile of phase 1 */
     SERIAL_WORK = 1 << 19 /* multiplications that are done before a team has woken up */
 };
@@ -98,10 +99,10 @@ static double task_cost(int64_t own, int64_t shared)
 }
 
 /* The sizes that end first, if `threads` take tasks in turn. */
-static void cut_tasks(side *own, side *shared, int threads)
+static void cut_tasks(side *own, side *shared, int64_t own_max, int threads)
 {
     double best = INFINITY;
-    int64_t least = ceiling(own->count, round_up(OWN_MAX - own->panel + 1, own->panel));
+    int64_t least = ceiling(own->count, round_up(own_max - own->panel + 1, own->panel));
     for (int64_t across = least; across < least + 2 * threads; across++)
         for (int64_t down = 1; down <= 2 * threads; down++) {
             int64_t own_task = round_up(ceiling(own->count, across), own->panel);
@@ -336,7 +337,7 @@ void pare_gemm(real *c, int64_t ldc, const real *a, int64_t lda, bool a_transpos
     }
     bool serial = (double)m * (double)n * (double)k < SERIAL_WORK;
     side *own = m > n ? &p.a : &p.b, *shared = m > n ? &p.b : &p.a;
-    cut_tasks(own, shared, serial ? 1 : pare_threads());
+    cut_tasks(own, shared, pare_kernels_blis() ? BLIS_MAX : OWN_MAX, serial ? 1 : pare_threads());
     p.own = own;
     p.shared = shared;
     if (pare_kernels_blis()) {

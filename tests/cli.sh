@@ -39,7 +39,8 @@ empty() { check "$1 is empty" [ ! -s "$1" ]; }
 # The last line of stdout is a JSON object with these members.
 json() {
     for key; do
-        check "the last line of stdout has \"$key\"" sh -c "tail -n 1 out | grep -q '^{.*\"$key\":.*}\$'"
+        check "the last line of stdout has \"$key\"" \
+            sh -c "tail -n 1 out | grep -q '^{.*\"$key\":.*}\$'"
     done
 }
 narrow() { [ -s out ] && ! LC_ALL=C.UTF-8 awk 'length($0) > 80 { bad = 1 } END { exit !bad }' out; }
@@ -193,7 +194,8 @@ run 0 export tiny.h5 exported
 run 0 import exported again.h5
 run 4 import exported no/such/folder/out.h5
 printf 'a\tb\n\nlast' | "$pare" predict --model tiny.h5 --logits >out 2>err
-check "predict answers every line" [ "$(grep -c '^{"index":.*"label":.*"probability":.*"logits":\[' out)" -eq 3 ]
+check "predict answers every line" \
+    [ "$(grep -c '^{"index":.*"label":.*"probability":.*"logits":\[' out)" -eq 3 ]
 printf 'a\n' | "$pare" predict --model tiny.h5 --task CoLA >out 2>err
 check "another task's head is exit code 3" [ $? -eq 3 ]
 printf 'a\n' | "$pare" predict --model tiny.h5 --task nonsense >out 2>err

@@ -8,7 +8,7 @@
 #include "tests/batch.h"
 #include "tests/golden.h"
 
-/* |ours - golden| <= tolerance * max(the tensor's largest, 1e-3 * the largest of its group). Weights
+/* |ours - golden| <= tolerance * max(the tensor's largest, 1e-3 * its group's). Weights
  * that AdamW moved by a quotient of two small gradients keep fewer digits in float. */
 #ifdef PARE_DOUBLE
 static const double forward_tolerance = 1e-9, gradient_tolerance = 1e-9, weight_tolerance = 1e-9;
@@ -387,7 +387,8 @@ static int set_up(void **state)
 {
     (void)state;
     char path[TEST_PATH];
-    f.present = test_shared(f.directory, "golden/tiny") && test_shared(path, "golden/tiny/golden.h5");
+    f.present =
+        test_shared(f.directory, "golden/tiny") && test_shared(path, "golden/tiny/golden.h5");
     if (!f.present)
         return 0;
     f.file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);

@@ -4,7 +4,8 @@
  * fixed random r, and compares d f / d input with Richardson's extrapolation of two central
  * differences: fresh gradients, gradients added to what is there, and frozen inputs in turn, for
  * every instruction set of this CPU. In double the two agree to 1e-7 (smaller values than `least`
- * count as that); float checks the same paths loosely. Masks of dropout are functions of keys, so differences hold with dropout on. */
+ * count as that); float checks the same paths loosely. Masks of dropout are functions of keys, so
+ * differences hold with dropout on. */
 #include "autograd/ops.h"
 #include "core/cpu.h"
 #include "tests/batch.h"

@@ -143,7 +143,8 @@ static char *log_of(const char *run)
     char path[TEST_PATH];
     test_path(path, run, "metrics.jsonl");
     char *text = test_file_read(path, NULL), *out = calloc(1, strlen(text) + 1);
-    for (char *save, *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+    char *save;
+    for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
         if (strstr(line, "\"schema\""))
             continue;
         char *seconds = strstr(line, ",\"seconds\"");

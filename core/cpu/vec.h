@@ -134,7 +134,7 @@ static inline vreal v_sqrt(vreal x)
 #endif
 }
 
-/* Sums and the like over lanes join the lower and the upper half, then the halves of that, until one
+/* Sums and the like over lanes join the lower and the upper half, then its halves, until one
  * lane is left: one fixed order for each width. */
 typedef real v16b __attribute__((vector_size(16)));
 #ifdef PARE_DOUBLE

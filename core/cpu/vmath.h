@@ -89,8 +89,8 @@ static inline vreal v_tanh(vreal x)
     p = p * s - 0.3333328393f;
     vreal small = p * s * x + x;
     vreal large = 1.0f - 2.0f / (v_exp_within(v_min(t, v_set(10.0f)) * 2.0f) + 1.0f);
-    large = (vreal)((vint)large | ((vint)x & sign_bit));
-    return v_select((vint)(t > 0.625f) & (vint)(x == x), large, small);
+    vreal y = v_select((vint)(t > 0.625f) & (vint)(x == x), large, small);
+    return (vreal)((vint)y | ((vint)x & sign_bit)); /* of -0 too, where small is +0 */
 }
 
 #endif

@@ -1,0 +1,340 @@
+/* AdamW over parameters, the schedule, and what they stand on: random numbers and threads. */
+#include "core/philox.h"
+#include "core/threads.h"
+#include "optim/adamw.h"
+#include "optim/schedule.h"
+#include "tests/batch.h"
+
+/* ---- Philox ---- */
+
+/* The known answers of Random123's kat_vectors, philox4x32-10. */
+static void test_philox_known_answers(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t counter[4], key[2], word[4];
+    } known[] = {
+        {{0, 0, 0, 0}, {0, 0}, {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}},
+        {{0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff},
+         {0xffffffff, 0xffffffff},
+         {0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}},
+        {{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344},
+         {0xa4093822, 0x299f31d0},
+         {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        const pare_random_block got = pare_philox(known[i].key, known[i].counter);
+        assert_memory_equal(got.word, known[i].word, sizeof got.word);
+    }
+}
+
+static void test_random_numbers(void **state)
+{
+    (void)state;
+    enum { N = 100000 };
+    double mean = 0, square = 0, normal_mean = 0, normal_square = 0;
+    for (uint64_t i = 0; i < N; i++) {
+        const double u = pare_random_uniform(1, PARE_RANDOM_DATA, 2, i);
+        const double z = pare_random_normal(1, PARE_RANDOM_DATA, 3, i);
+        assert_true(u >= 0 && u < 1);
+        mean += u / N;
+        square += u * u / N;
+        normal_mean += z / N;
+        normal_square += z * z / N;
+    }
+    assert_true(fabs(mean - 0.5) < 0.005 && fabs(square - 1.0 / 3) < 0.005);
+    assert_true(fabs(normal_mean) < 0.02 && fabs(normal_square - 1) < 0.03);
+    /* Seeds, purposes, steps and indices past 32 bits have streams of their own. */
+    const double u = pare_random_uniform(1, PARE_RANDOM_DATA, 2, 3);
+    assert_true(u != pare_random_uniform(2, PARE_RANDOM_DATA, 2, 3));
+    assert_true(u != pare_random_uniform((uint64_t)1 << 32 | 1, PARE_RANDOM_DATA, 2, 3));
+    assert_true(u != pare_random_uniform(1, PARE_RANDOM_GATE, 2, 3));
+    assert_true(u != pare_random_uniform(1, PARE_RANDOM_DATA, 3, 3));
+    assert_true(u != pare_random_uniform(1, PARE_RANDOM_DATA, 2, (uint64_t)1 << 32 | 3));
+}
+
+static void test_shuffle(void **state)
+{
+    (void)state;
+    enum { N = 1000 };
+    int64_t order[N], again[N];
+    bool seen[N] = {false};
+    pare_random_shuffle(order, N, 7, 0);
+    int fixed = 0;
+    for (int i = 0; i < N; i++) {
+        assert_in_range(order[i], 0, N - 1);
+        assert_false(seen[order[i]]);
+        seen[order[i]] = true;
+        fixed += order[i] == i;
+    }
+    assert_true(fixed < 10); /* one is expected */
+    pare_random_shuffle(again, N, 7, 0);
+    assert_memory_equal(order, again, sizeof order);
+    pare_random_shuffle(again, N, 7, 1);
+    assert_memory_not_equal(order, again, sizeof order);
+    pare_random_shuffle(again, N, 8, 0);
+    assert_memory_not_equal(order, again, sizeof order);
+    /* Every element is as likely everywhere: where 0 goes, over many epochs. */
+    int first = 0;
+    for (uint64_t epoch = 0; epoch < 4000; epoch++) {
+        pare_random_shuffle(again, 4, 7, epoch);
+        first += again[0] == 0;
+    }
+    assert_true(abs(first - 1000) < 5 * 27);
+    pare_random_shuffle(again, 0, 7, 0); /* nothing to do */
+}
+
+/* ---- threads ---- */
+
+enum { TILES = 1000 };
+
+typedef struct visits {
+    int count[TILES], thread[TILES];
+    int nested[TILES][3];
+} visits;
+
+typedef struct inner {
+    visits *v;
+    int64_t outer;
+} inner;
+
+static void visit_inner(void *context, int64_t tile)
+{
+    const inner *in = context;
+    in->v->nested[in->outer][tile]++;
+}
+
+static void visit(void *context, int64_t tile)
+{
+    visits *v = context;
+    v->count[tile]++;
+    v->thread[tile] = pare_thread_index();
+    pare_parallel(3, visit_inner, &(inner){v, tile});
+}
+
+static void test_every_tile_runs_once(void **state)
+{
+    (void)state;
+    for (int threads = 1; threads <= 5; threads++) {
+        visits *v = calloc(1, sizeof *v);
+        assert_non_null(v);
+        pare_threads_set(threads);
+        assert_int_equal(pare_threads(), threads);
+        pare_parallel(0, visit, v);
+        pare_parallel(TILES, visit, v);
+        for (int i = 0; i < TILES; i++) {
+            assert_int_equal(v->count[i], 1);
+            assert_in_range(v->thread[i], 0, threads - 1);
+            for (int j = 0; j < 3; j++)
+                assert_int_equal(v->nested[i][j], 1);
+        }
+        free(v);
+    }
+    pare_threads_set(0);
+    assert_true(pare_threads() >= 1);
+}
+
+/* ---- the schedule ---- */
+
+static void test_schedule(void **state)
+{
+    (void)state;
+    assert_true(pare_linear_schedule(2e-5, 0, 10, 100) == 0);
+    test_close(pare_linear_schedule(2e-5, 5, 10, 100), 1e-5, 1e-15, 0, "half of the warm-up");
+    test_close(pare_linear_schedule(2e-5, 10, 10, 100), 2e-5, 1e-15, 0, "the peak");
+    test_close(pare_linear_schedule(2e-5, 55, 10, 100), 1e-5, 1e-15, 0, "half of the way down");
+    test_close(pare_linear_schedule(2e-5, 99, 10, 100), 2e-5 / 90, 1e-15, 0, "the last update");
+    assert_true(pare_linear_schedule(2e-5, 100, 10, 100) == 0);
+    assert_true(pare_linear_schedule(2e-5, 0, 0, 4) == 2e-5); /* no warm-up */
+    assert_true(pare_linear_schedule(2e-5, 0, 1, 1) == 0);    /* nothing but warm-up */
+    assert_true(pare_linear_schedule(2e-5, 1, 1, 1) == 0);
+}
+
+/* ---- AdamW ---- */
+
+/* A matrix of more than one chunk, a vector, one that gets no gradient, and a frozen one. */
+enum { N_PARAMS = 4, ROWS = 300, COLUMNS = 251 };
+
+typedef struct model {
+    pare_arena *arena;
+    pare_param param[N_PARAMS];
+    pare_param *list[N_PARAMS];
+} model;
+
+static model *model_new(void)
+{
+    static const int64_t shape[N_PARAMS][2] = {{ROWS, COLUMNS}, {1, 77}, {5, 3}, {4, 4}};
+    pare_arena *arena = pare_arena_new("test");
+    model *m = test_alloc(arena, 1, sizeof *m);
+    m->arena = arena;
+    for (int i = 0; i < N_PARAMS; i++) {
+        pare_param *p = &m->param[i];
+        snprintf(p->name, sizeof p->name, "tensor %d", i);
+        p->tensor = *pare_tensor_new(arena, shape[i][0], shape[i][1]);
+        p->decay = i != 1;
+        p->frozen = i == 3;
+        m->list[i] = p;
+        for (int64_t e = 0; e < pare_tensor_size(&p->tensor); e++)
+            p->tensor.data[e] = test_random((uint64_t)i, e);
+    }
+    return m;
+}
+
+/* The gradients of update k: of the third tensor only in the first one. */
+static void set_gradients(model *m, int k)
+{
+    for (int i = 0; i < 3; i++) {
+        pare_tensor *x = &m->param[i].tensor;
+        if (i == 2 && k > 0) {
+            memset(x->grad, 0xff, (size_t)pare_tensor_size(x) * sizeof(real)); /* not to be read */
+            continue;
+        }
+        for (int64_t e = 0; e < pare_tensor_size(x); e++)
+            x->grad[e] = test_random(100 + (uint64_t)(10 * k + i), e);
+        x->has_grad = true;
+    }
+}
+
+static double gradient(int i, int k, int64_t e)
+{
+    return i == 2 && k > 0 ? 0 : (double)test_random(100 + (uint64_t)(10 * k + i), e);
+}
+
+static double rate(int k)
+{
+    return 1e-2 / (1 + k);
+}
+
+/* Element e of tensor i after n updates clipped by 0.5, straight from the paper. */
+static double adamw(int i, int64_t e, int n, bool bert, bool decay)
+{
+    double w = (double)test_random((uint64_t)i, e), m = 0, v = 0;
+    for (int k = 0; k < n; k++) {
+        const double g = 0.5 * gradient(i, k, e);
+        m = 0.9 * m + 0.1 * g;
+        v = 0.999 * v + 0.001 * g * g;
+        const double mm = bert ? m : m / (1 - pow(0.9, k + 1));
+        const double vv = bert ? v : v / (1 - pow(0.999, k + 1));
+        w = w * (1 - rate(k) * (decay ? 0.1 : 0)) - rate(k) * mm / (sqrt(vv) + (bert ? 1e-6 : 1e-8));
+    }
+    return w;
+}
+
+static void check_variant(const char *variant, bool bert)
+{
+    model *m = model_new();
+    pare_optimizer *o = NULL;
+    assert_ok(pare_optimizer_new(m->arena, m->list, N_PARAMS, variant, 0.1, &o));
+    assert_int_equal(o->n, 3);
+    assert_false(m->param[3].tensor.needs_grad);
+    assert_null(m->param[3].tensor.grad);
+    for (int k = 0; k < 4; k++) {
+        double norm, want = 0;
+        set_gradients(m, k);
+        for (int i = 0; i < 3; i++)
+            for (int64_t e = 0; e < pare_tensor_size(&m->param[i].tensor); e++)
+                want += gradient(i, k, e) * gradient(i, k, e);
+        assert_ok(pare_optimizer_norm(o, &norm));
+        test_close(norm, sqrt(want), TEST_REAL_TOL(1e-6), 0, "norm");
+        pare_optimizer_step(o, rate(k), 0.5);
+        for (int i = 0; i < 3; i++)
+            assert_false(m->param[i].tensor.has_grad);
+    }
+    assert_int_equal(o->updates, 4);
+    for (int i = 0; i < 4; i++)
+        for (int64_t e = 0; e < pare_tensor_size(&m->param[i].tensor); e++)
+            test_close(m->param[i].tensor.data[e], adamw(i, e, i == 3 ? 0 : 4, bert, i != 1),
+                       TEST_REAL_TOL(2e-6), 1, m->param[i].name);
+    pare_arena_free(m->arena);
+}
+
+static void test_adamw_follows_the_paper(void **state)
+{
+    (void)state;
+    check_variant("adamw", false);
+    check_variant("bert", true);
+}
+
+static void test_adamw_threads(void **state)
+{
+    (void)state;
+    model *first = NULL;
+    double norms[4];
+    for (int threads = 1; threads <= 4; threads++) {
+        pare_threads_set(threads);
+        model *m = model_new();
+        pare_optimizer *o = NULL;
+        assert_ok(pare_optimizer_new(m->arena, m->list, N_PARAMS, "adamw", 0.1, &o));
+        set_gradients(m, 0);
+        assert_ok(pare_optimizer_norm(o, &norms[threads - 1]));
+        pare_optimizer_step(o, 1e-3, 1);
+        if (threads == 1) {
+            first = m;
+            continue;
+        }
+        assert_memory_equal(&norms[threads - 1], &norms[0], sizeof(double));
+        for (int i = 0; i < N_PARAMS; i++)
+            assert_memory_equal(m->param[i].tensor.data, first->param[i].tensor.data,
+                                (size_t)pare_tensor_size(&m->param[i].tensor) * sizeof(real));
+        pare_arena_free(m->arena);
+    }
+    pare_arena_free(first->arena);
+}
+
+static void test_gradients_that_are_not_finite(void **state)
+{
+    (void)state;
+    model *m = model_new();
+    pare_optimizer *o = NULL;
+    double norm;
+    assert_ok(pare_optimizer_new(m->arena, m->list, N_PARAMS, "adamw", 0.1, &o));
+    static const int64_t places[] = {0, ROWS * COLUMNS / 2, ROWS * COLUMNS - 1};
+    for (int i = 0; i < 6; i++) {
+        set_gradients(m, 0);
+        m->param[0].tensor.grad[places[i / 2]] = i & 1 ? (real)NAN : (real)-INFINITY;
+        assert_status(pare_optimizer_norm(o, &norm), PARE_DIVERGED);
+        assert_message_has("tensor 0");
+    }
+    set_gradients(m, 0);
+    m->param[1].tensor.grad[76] = (real)NAN;
+    assert_status(pare_optimizer_norm(o, &norm), PARE_DIVERGED);
+    assert_message_has("tensor 1");
+    pare_arena_free(m->arena);
+}
+
+static void test_unknown_optimizer(void **state)
+{
+    (void)state;
+    model *m = model_new();
+    pare_optimizer *o = NULL;
+    assert_status(pare_optimizer_new(m->arena, m->list, N_PARAMS, "sgd", 0.1, &o), PARE_USAGE);
+    assert_message_has("'sgd'");
+    assert_non_null(strstr(pare_error_hint(), "adamw"));
+    pare_arena_free(m->arena);
+}
+
+static void test_clipping(void **state)
+{
+    (void)state;
+    assert_true(pare_clip_factor(0.5, 1) == 1);
+    assert_true(pare_clip_factor(4, 1) == 1 / (4 + 1e-6));
+    assert_true(pare_clip_factor(4, 0) == 1); /* off */
+    assert_true(pare_clip_factor(0, 1) == 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_philox_known_answers),
+        cmocka_unit_test(test_random_numbers),
+        cmocka_unit_test(test_shuffle),
+        cmocka_unit_test(test_every_tile_runs_once),
+        cmocka_unit_test(test_schedule),
+        cmocka_unit_test(test_adamw_follows_the_paper),
+        cmocka_unit_test(test_adamw_threads),
+        cmocka_unit_test(test_gradients_that_are_not_finite),
+        cmocka_unit_test(test_unknown_optimizer),
+        cmocka_unit_test(test_clipping),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
