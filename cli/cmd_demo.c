@@ -173,6 +173,7 @@ static pare_status make_model(demo *d)
 
 /* ---- Training, by the options that a user would type ---- */
 
+/* As pare_command_finetune, but Ctrl-C just ends the demo: there is nothing to go on with. */
 static pare_status train_with(demo *d, const pare_options *options)
 {
     pare_train_options train;
@@ -183,7 +184,6 @@ static pare_status train_with(demo *d, const pare_options *options)
     pare_options_write(options, &config);
     pare_status status = pare_text_status(&config);
     pare_options_train(options, &train);
-    train.threads = d->options->threads;
     train.progress = &progress;
     train.config_text = config.bytes;
     if (status == PARE_OK)
@@ -195,16 +195,18 @@ static pare_status train_with(demo *d, const pare_options *options)
 
 static pare_status train(demo *d)
 {
-    const char *line[] = {"--model",     d->untrained, "--task",   "SST-2", "--data",
-                          d->corpus,     "--output",   d->run,     "--overwrite",
-                          "--epochs",    "12",         "--learning-rate", "1e-3"};
+    const char *threads = pare_arena_printf(d->arena, "%lld", (long long)d->options->threads);
+    const char *line[] = {"--model",  d->untrained, "--task",          "SST-2", "--data",
+                          d->corpus,  "--output",   d->run,            "--overwrite",
+                          "--epochs", "12",         "--learning-rate", "1e-3", "--threads",
+                          threads};
     enum { N = sizeof line / sizeof *line };
     char *arguments[N];
     pare_text command = {0};
     pare_options options;
 
     for (int i = 0; i < N; i++) {
-        arguments[i] = pare_arena_strdup(d->arena, line[i]);
+        arguments[i] = line[i] ? pare_arena_strdup(d->arena, line[i]) : NULL;
         if (!arguments[i])
             return PARE_MEMORY;
         pare_text_printf(&command, " %s", line[i]);
@@ -299,6 +301,7 @@ static pare_status report(const demo *d)
     for (int i = 0; i < N_QUESTIONS; i++)
         pare_out("%s\n    %d (%s), probability %.4f\n", questions[i], d->labels[i],
                  label_meanings[d->labels[i]], d->probabilities[i]);
+    PARE_TRY(pare_out_flush());
     pare_note("the files are in %s; %s/%s says what each is. Next, try", d->folder, d->folder,
               marker);
     pare_note("    pare evaluate --model %s --task SST-2 --data %s", d->best, d->corpus);

@@ -1,6 +1,7 @@
 /* main.c: the program. Nothing else calls exit. */
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "cli/commands.h"
@@ -19,8 +20,25 @@ static void fill_standard_descriptors(void)
         close(fd);
 }
 
+/* GNU's OpenMP lets a thread that waits spin for milliseconds. Where other programs want the cores
+ * too, the spinners take them from the threads they wait for, and training becomes ten times
+ * slower. How long to spin is read from the environment while the library loads, so the program
+ * starts itself anew with a short time, unless the user has chosen one. */
+static void shorten_spinning(char **argv)
+{
+    char self[4096];
+    ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+
+    if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT") || length <= 0)
+        return;
+    self[length] = '\0';
+    if (setenv("GOMP_SPINCOUNT", "3000", 1) == 0)
+        execv(self, argv); /* where that fails, all goes on as it is */
+}
+
 int main(int argc, char **argv)
 {
+    shorten_spinning(argv);
     fill_standard_descriptors();
     /* A reader that goes away shows as a failed write, so that files are put in order first. */
     signal(SIGPIPE, SIG_IGN);

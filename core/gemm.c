@@ -25,7 +25,7 @@ enum {
     OWN_MAX = 128,        /* own rows or columns of a task: x 768 floats are 3/8 of a 1 MiB L2 */
     BLIS_MAX = 384,       /* the same where BLIS packs both sides in every task */
     PACK_GROUP = 48,      /* shared rows or columns at least, packed by one tile of phase 1 */
-    SERIAL_WORK = 1 << 19 /* multiplications that are done before a team has woken up */
+    SERIAL_WORK = 1 << 22 /* multiplications: about 50 us, not worth waking a team for */
 };
 
 /* A's rows or B's columns. */

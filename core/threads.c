@@ -5,8 +5,9 @@
 #include <omp.h>
 #include <sched.h>
 
-/* Waking the team costs about ten microseconds, the time of so many elements of a pass. */
-#define TEAM_WORK 30000.0
+/* Elements of a pass that one thread does in some 50 us. Less is not worth a team: where other
+ * programs want the cores too, waiting for all its members can take a hundred times as long. */
+#define TEAM_WORK 200000.0
 
 static int team_size; /* 0: not chosen yet */
 

@@ -76,25 +76,29 @@ static pare_status take_lock(pare_run_folder *run)
     return status;
 }
 
-static pare_status prepare(pare_run_folder *run, bool resume, bool overwrite)
+static pare_status prepare(pare_run_folder *run, bool may_hold_files)
 {
     int entries = 0;
     PARE_TRY(pare_make_directories(run->path));
     PARE_TRY(pare_directory_list(run->path, count_entry, &entries));
-    if (entries > 0 && !resume && !overwrite)
+    if (entries > 0 && !may_hold_files)
         return pare_hint(pare_fail(PARE_USAGE, "%s is not empty", run->path),
                          "go on with --resume, clear it with --overwrite, or name another "
                          "--output");
-    PARE_TRY(take_lock(run));
-    return overwrite && !resume ? pare_directory_list(run->path, remove_ours, run) : PARE_OK;
+    return take_lock(run);
 }
 
-pare_status pare_run_open(const char *path, bool resume, bool overwrite, pare_run_folder *out)
+pare_status pare_run_clear(pare_run_folder *run)
+{
+    return pare_directory_list(run->path, remove_ours, run);
+}
+
+pare_status pare_run_open(const char *path, bool may_hold_files, pare_run_folder *out)
 {
     *out = (pare_run_folder){.path = pare_strdup(path), .lock = -1};
     if (!out->path)
         return PARE_MEMORY;
-    const pare_status status = prepare(out, resume, overwrite);
+    const pare_status status = prepare(out, may_hold_files);
     if (status != PARE_OK)
         pare_run_close(out);
     return status;

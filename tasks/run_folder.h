@@ -13,9 +13,12 @@ typedef struct pare_run_folder {
 } pare_run_folder;
 
 /* Makes the folder where it is missing and takes its lock. One that holds anything is PARE_USAGE
- * unless `resume`, or `overwrite`, which removes pare's own files from it. */
-pare_status pare_run_open(const char *path, bool resume, bool overwrite, pare_run_folder *out);
+ * unless `may_hold_files`. */
+pare_status pare_run_open(const char *path, bool may_hold_files, pare_run_folder *out);
 void pare_run_close(pare_run_folder *run);
+
+/* Removes pare's own files from it: for a run that starts over, once it is known that it can. */
+pare_status pare_run_clear(pare_run_folder *run);
 
 /* "RUN/name", to be given to pare_free; NULL with PARE_MEMORY set. */
 char *pare_run_file(const pare_run_folder *run, const char *name);

@@ -367,13 +367,14 @@ pare_status pare_training_open(pare_training *t, const pare_train_options *optio
     if (!t->arena || !t->step || !t->scratch)
         return PARE_MEMORY;
     if (!options->dry_run)
-        PARE_TRY(pare_run_open(options->output, options->resume, options->overwrite, &t->run));
+        PARE_TRY(pare_run_open(options->output, options->resume || options->overwrite, &t->run));
     pare_status status = open_parts(t, &checkpoint);
     pare_free(checkpoint);
     t->earlier_seconds = t->state.run_seconds;
-    if (status == PARE_OK && !options->dry_run)
-        status = check_space(t);
-    return status;
+    if (status != PARE_OK || options->dry_run)
+        return status;
+    PARE_TRY(check_space(t));
+    return options->overwrite && !options->resume ? pare_run_clear(&t->run) : PARE_OK;
 }
 
 void pare_training_close(pare_training *t)

@@ -1,4 +1,4 @@
-/* trainer.h: fine-tuning: a loop over phases, resumable to the bit. */
+/* trainer.h: fine-tuning, resumable to the bit. */
 #ifndef PARE_TASKS_TRAINER_H
 #define PARE_TASKS_TRAINER_H
 

@@ -215,7 +215,8 @@ static double adamw(int i, int64_t e, int n, bool bert, bool decay)
         v = 0.999 * v + 0.001 * g * g;
         const double mm = bert ? m : m / (1 - pow(0.9, k + 1));
         const double vv = bert ? v : v / (1 - pow(0.999, k + 1));
-        w = w * (1 - rate(k) * (decay ? 0.1 : 0)) - rate(k) * mm / (sqrt(vv) + (bert ? 1e-6 : 1e-8));
+        w = w * (1 - rate(k) * (decay ? 0.1 : 0));
+        w -= rate(k) * mm / (sqrt(vv) + (bert ? 1e-6 : 1e-8));
     }
     return w;
 }
