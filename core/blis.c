@@ -13,7 +13,7 @@ static void start(void)
     /* Numbers of BLIS's arch_t: skx is 0 and haswell 3 in every release since 0.6. */
     static const char *const types[PARE_ISA_COUNT] = {NULL, "3", "0"};
     pare_isa isa = PARE_ISA_AVX512;
-    while (!pare_cpu_supports(isa))
+    while (isa > PARE_ISA_PORTABLE && !pare_cpu_supports(isa))
         isa--;
     if (types[isa])
         setenv("BLIS_ARCH_TYPE", types[isa], 0);

@@ -1,5 +1,6 @@
 #include "core/gemm.h"
 
+#include <assert.h>
 #include <math.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -58,6 +59,7 @@ typedef struct product {
 
 static int64_t ceiling(int64_t x, int64_t y)
 {
+    assert(y > 0);
     return (x + y - 1) / y;
 }
 
