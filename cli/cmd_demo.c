@@ -242,7 +242,7 @@ static pare_status ask_model(demo *d, const pare_model *model, const pare_tokeni
 
     PARE_TRY(pare_encode_texts(d->arena, tokenizer, questions, NULL, N_QUESTIONS,
                                pare_sequence_length(model, 0), &encoded));
-    PARE_TRY(pare_infer(model, &encoded, N_QUESTIONS, NULL, logits[0]));
+    PARE_TRY(pare_infer(model, &encoded, N_QUESTIONS, NULL, NULL, logits[0]));
     for (int i = 0; i < N_QUESTIONS; i++) {
         d->labels[i] = logits[i][1] > logits[i][0];
         d->probabilities[i] = 1 / (1 + exp(-fabs((double)logits[i][1] - (double)logits[i][0])));

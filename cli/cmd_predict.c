@@ -212,7 +212,8 @@ static pare_status answer(predict_job *job, const pare_line *lines, int64_t n)
     PARE_TRY(pare_encode_texts(job->arena, job->tokenizer, texts, pairs, n,
                                pare_sequence_length(job->model, job->options->max_seq_length),
                                &encoded));
-    PARE_TRY(pare_infer(job->model, &encoded, job->options->eval_batch_size, NULL, logits));
+    PARE_TRY(pare_infer(job->model, &encoded, job->options->eval_batch_size, NULL, NULL,
+                        logits));
     for (int64_t i = 0; i < n; i++)
         write_answer(job, job->done + i, logits + i * job->model->n_labels);
     return pare_text_status(&job->out);

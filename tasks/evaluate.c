@@ -18,14 +18,13 @@ int64_t pare_sequence_length(const pare_model *model, int64_t asked)
 
 /* Logits of one batch, each row to its example's place. */
 static pare_status infer_batch(const pare_model *model, const pare_encoded *encoded,
-                               const int64_t *order, int64_t n, pare_arena *step,
-                               pare_arena *scratch, real *logits)
+                               const int64_t *order, int64_t n, const pare_infer_space *space,
+                               real *logits)
 {
-    const pare_mark mark = pare_arena_mark(step);
     pare_packed batch;
     pare_tape tape;
-    pare_tape_begin(&tape, step, scratch, &(pare_tape_mode){0});
-    PARE_TRY(pare_pack(step, encoded, order, n, &batch));
+    pare_tape_begin(&tape, space->step, space->scratch, &(pare_tape_mode){0});
+    PARE_TRY(pare_pack(space->step, encoded, order, n, &batch));
     const pare_tensor *out = pare_bert_logits(&tape, model, &batch, 0);
     PARE_TRY(pare_tape_status(&tape));
     for (int64_t s = 0; s < n; s++)
@@ -36,23 +35,23 @@ static pare_status infer_batch(const pare_model *model, const pare_encoded *enco
                                  (long long)order[s]);
             logits[order[s] * out->cols + c] = logit;
         }
-    pare_arena_release(step, mark);
     return PARE_OK;
 }
 
-static pare_status infer_in(const pare_model *model, const pare_encoded *encoded,
-                            int64_t batch_size, const pare_progress *progress, pare_arena *step,
-                            pare_arena *scratch, int64_t *order, real *logits)
+static pare_status infer_in_order(const pare_model *model, const pare_encoded *encoded,
+                                  int64_t batch_size, const pare_infer_space *space,
+                                  const pare_progress *progress, const int64_t *order,
+                                  real *logits)
 {
-    for (int64_t i = 0; i < encoded->n; i++)
-        order[i] = i;
-    PARE_TRY(pare_order_by_length(encoded, order, encoded->n));
     pare_progress_info info = {.what = "eval", .loss = NAN, .learning_rate = -1};
     info.steps = (encoded->n + batch_size - 1) / batch_size;
     for (int64_t first = 0; first < encoded->n; first += batch_size) {
         const int64_t n = encoded->n - first < batch_size ? encoded->n - first : batch_size;
+        const pare_mark mark = pare_arena_mark(space->step);
         pare_progress_update(progress, &info);
-        PARE_TRY(infer_batch(model, encoded, order + first, n, step, scratch, logits));
+        const pare_status status = infer_batch(model, encoded, order + first, n, space, logits);
+        pare_arena_release(space->step, mark);
+        PARE_TRY(status);
         info.step++;
         info.examples += n;
         for (int64_t i = first; i < first + n; i++)
@@ -62,17 +61,34 @@ static pare_status infer_in(const pare_model *model, const pare_encoded *encoded
     return PARE_OK;
 }
 
-pare_status pare_infer(const pare_model *model, const pare_encoded *encoded, int64_t batch_size,
-                       const pare_progress *progress, real *logits)
+/* The same in arenas of its own. */
+static pare_status infer_in_new_space(const pare_model *model, const pare_encoded *encoded,
+                                      int64_t batch_size, const pare_progress *progress,
+                                      real *logits)
 {
-    pare_arena *step = pare_arena_new("step"), *scratch = pare_arena_new("scratch");
-    int64_t *order = pare_malloc((size_t)encoded->n * sizeof *order);
+    const pare_infer_space space = {pare_arena_new("step"), pare_arena_new("scratch")};
     pare_status status = PARE_MEMORY;
-    if (step && scratch && order)
-        status = infer_in(model, encoded, batch_size, progress, step, scratch, order, logits);
+    if (space.step && space.scratch)
+        status = pare_infer(model, encoded, batch_size, &space, progress, logits);
+    pare_arena_free(space.scratch);
+    pare_arena_free(space.step);
+    return status;
+}
+
+pare_status pare_infer(const pare_model *model, const pare_encoded *encoded, int64_t batch_size,
+                       const pare_infer_space *space, const pare_progress *progress, real *logits)
+{
+    if (!space)
+        return infer_in_new_space(model, encoded, batch_size, progress, logits);
+    int64_t *order = pare_malloc((size_t)encoded->n * sizeof *order);
+    if (!order)
+        return PARE_MEMORY;
+    for (int64_t i = 0; i < encoded->n; i++)
+        order[i] = i;
+    pare_status status = pare_order_by_length(encoded, order, encoded->n);
+    if (status == PARE_OK)
+        status = infer_in_order(model, encoded, batch_size, space, progress, order, logits);
     pare_free(order);
-    pare_arena_free(scratch);
-    pare_arena_free(step);
     return status;
 }
 
@@ -190,14 +206,14 @@ static void merge_metrics(pare_json *into, const pare_json *from)
 }
 
 static pare_status run_one(const pare_eval_set *set, int i, const pare_model *model,
-                           int64_t batch_size, const pare_progress *progress,
-                           pare_evaluation *out)
+                           int64_t batch_size, const pare_infer_space *space,
+                           const pare_progress *progress, pare_evaluation *out)
 {
     const pare_encoded *encoded = &set->encoded[i];
     real *logits = pare_malloc((size_t)(encoded->n * model->n_labels) * sizeof *logits);
     if (!logits)
         return PARE_MEMORY;
-    pare_status status = pare_infer(model, encoded, batch_size, progress, logits);
+    pare_status status = pare_infer(model, encoded, batch_size, space, progress, logits);
     if (status == PARE_OK)
         status = pare_judge(set->dataset[i]->task, model->n_labels, encoded, logits, out);
     pare_free(logits);
@@ -205,14 +221,14 @@ static pare_status run_one(const pare_eval_set *set, int i, const pare_model *mo
 }
 
 pare_status pare_eval_set_run(const pare_eval_set *set, const pare_model *model,
-                              int64_t batch_size, const pare_progress *progress,
-                              pare_evaluation *out)
+                              int64_t batch_size, const pare_infer_space *space,
+                              const pare_progress *progress, pare_evaluation *out)
 {
     pare_evaluation second = {0};
     *out = (pare_evaluation){0};
-    pare_status status = run_one(set, 0, model, batch_size, progress, out);
+    pare_status status = run_one(set, 0, model, batch_size, space, progress, out);
     if (status == PARE_OK && set->n == 2) {
-        status = run_one(set, 1, model, batch_size, progress, &second);
+        status = run_one(set, 1, model, batch_size, space, progress, &second);
         if (status == PARE_OK)
             merge_metrics(out->metrics, second.metrics);
         pare_json_free(second.metrics);
@@ -254,6 +270,18 @@ static pare_status check_head(const pare_model *model, const char *path, const p
     return PARE_OK;
 }
 
+/* The data, its labels numbered as the model's are. */
+static pare_status open_set(pare_arena *arena, const pare_evaluate_options *options,
+                            const pare_model *model, const pare_tokenizer *tokenizer,
+                            pare_eval_set *set)
+{
+    pare_data_options data = options->data;
+    data.label_names = (const char *const *)model->label_names;
+    data.n_labels = model->label_names ? (int)model->n_labels : 0;
+    return pare_eval_set_open(arena, tokenizer, &data,
+                              pare_sequence_length(model, options->max_seq_length), set);
+}
+
 static pare_status evaluate_model(pare_arena *arena, const pare_evaluate_options *options,
                                   const pare_progress *progress, pare_json **result)
 {
@@ -262,17 +290,16 @@ static pare_status evaluate_model(pare_arena *arena, const pare_evaluate_options
     pare_eval_set set = {0};
     pare_evaluation evaluation = {0};
     PARE_TRY(pare_model_open(options->model, &model));
-    pare_data_options data = options->data;
-    data.label_names = (const char *const *)model->label_names;
-    data.n_labels = model->label_names ? (int)model->n_labels : 0;
     pare_status status = pare_tokenizer_new(&model->vocabulary, &tokenizer);
     if (status == PARE_OK)
-        status = pare_eval_set_open(arena, tokenizer, &data,
-                                    pare_sequence_length(model, options->max_seq_length), &set);
+        status = pare_tokenizer_new(&model->vocabulary, &tokenizer);
+    if (status == PARE_OK)
+        status = open_set(arena, options, model, tokenizer, &set);
     if (status == PARE_OK)
         status = check_head(model, options->model, set.dataset[0]);
     if (status == PARE_OK)
-        status = pare_eval_set_run(&set, model, options->batch_size, progress, &evaluation);
+        status = pare_eval_set_run(&set, model, options->batch_size, NULL, progress,
+                                   &evaluation);
     if (status == PARE_OK)
         *result = result_of(options, &evaluation);
     pare_eval_set_close(&set);

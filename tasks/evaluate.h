@@ -7,10 +7,16 @@
 #include "tasks/encoded.h"
 #include "tasks/progress.h"
 
+/* The arenas that inference works in, given back as they were; NULL: its own. A training run lends
+ * those of its steps. */
+typedef struct pare_infer_space {
+    pare_arena *step, *scratch;
+} pare_infer_space;
+
 /* logits[encoded->n, model->n_labels], in the data set's order, whatever the batches: they hold
  * batch_size examples of like length. A value that is not finite is PARE_DIVERGED. */
 pare_status pare_infer(const pare_model *model, const pare_encoded *encoded, int64_t batch_size,
-                       const pare_progress *progress, real *logits);
+                       const pare_infer_space *space, const pare_progress *progress, real *logits);
 
 /* A judged data set. */
 typedef struct pare_evaluation {
@@ -37,8 +43,8 @@ pare_status pare_eval_set_open(pare_arena *arena, const pare_tokenizer *tokenize
                                pare_eval_set *out);
 void pare_eval_set_close(pare_eval_set *set);
 pare_status pare_eval_set_run(const pare_eval_set *set, const pare_model *model,
-                              int64_t batch_size, const pare_progress *progress,
-                              pare_evaluation *out);
+                              int64_t batch_size, const pare_infer_space *space,
+                              const pare_progress *progress, pare_evaluation *out);
 
 /* `pare evaluate`: {"task", "split", "examples", "loss", "metrics": {...}}. */
 typedef struct pare_evaluate_options {

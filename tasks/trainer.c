@@ -159,7 +159,8 @@ static char *keep_metrics(pare_training *t, const pare_evaluation *e)
 static pare_status evaluate(pare_training *t)
 {
     pare_evaluation e;
-    PARE_TRY(pare_eval_set_run(&t->dev, t->model, t->options->eval_batch_size,
+    const pare_infer_space space = {t->step, t->scratch};
+    PARE_TRY(pare_eval_set_run(&t->dev, t->model, t->options->eval_batch_size, &space,
                                t->options->progress, &e));
     double score = strcmp(t->best_metric, "loss") == 0
                        ? -e.loss
@@ -252,12 +253,21 @@ static pare_status train(pare_training *t)
 
 /* ---- the end ---- */
 
-static void set_parsed(pare_json *object, const char *key, const char *text)
+/* result[key] = the metrics that were kept as text, but for the loss, which is returned. */
+static double set_metrics(pare_json *result, const char *key, const char *text)
 {
-    pare_json *value = NULL;
-    if (!text || !*text || pare_json_parse(text, strlen(text), key, &value) != PARE_OK)
-        value = pare_json_new_object();
-    pare_json_set(object, key, value);
+    pare_json *kept = NULL, *metrics = pare_json_new_object();
+    double loss = NAN;
+    if (text && *text && pare_json_parse(text, strlen(text), key, &kept) == PARE_OK) {
+        loss = pare_json_get_double(kept, "loss", NAN);
+        for (void *i = pare_json_iter(kept); i; i = pare_json_iter_next(kept, i))
+            if (strcmp(pare_json_iter_key(i), "loss") != 0)
+                pare_json_set(metrics, pare_json_iter_key(i),
+                              pare_json_copy(pare_json_iter_value(i)));
+    }
+    pare_json_free(kept);
+    pare_json_set(result, key, metrics);
+    return loss;
 }
 
 static pare_json *result_of(const pare_training *t)
@@ -267,8 +277,8 @@ static pare_json *result_of(const pare_training *t)
     pare_json_set_string(r, "task", t->task->name);
     pare_json_set_int(r, "steps", t->state.step);
     pare_json_set_int(r, "best_step", t->state.best_step);
-    set_parsed(r, "metrics", t->text.metrics);
-    set_parsed(r, "best_metrics", t->text.best_metrics);
+    pare_json_set_double(r, "loss", set_metrics(r, "metrics", t->text.metrics));
+    set_metrics(r, "best_metrics", t->text.best_metrics);
     pare_json_set_double(r, "train_seconds", seconds);
     pare_json_set_double(r, "tokens_per_second", (double)t->state.tokens / seconds);
     pare_json_set_double(r, "examples_per_second", (double)t->state.examples / seconds);
@@ -321,20 +331,60 @@ static pare_status finish(pare_training *t, pare_json **result)
     return write_results(t, *result);
 }
 
-/* The plan, for --dry-run: what it would do and need. */
-static pare_status plan(const pare_training *t, pare_json **result)
+/* ---- the plan ---- */
+
+/* A batch of the run, by its epoch and place in that epoch's order. */
+typedef struct batch_place {
+    int64_t epoch, first, n, tokens;
+} batch_place;
+
+/* The batch with the most tokens of all that the run will see. */
+static pare_status largest_batch(pare_training *t, batch_place *largest)
 {
+    const int64_t size = t->options->batch_size, *offset = t->encoded.offset;
+    *largest = (batch_place){0};
+    for (int64_t epoch = 0; epoch * t->steps_per_epoch < t->total_steps; epoch++) {
+        PARE_TRY(pare_training_order(t, epoch));
+        for (int64_t first = 0; first < t->encoded.n; first += size) {
+            batch_place b = {epoch, first, 0, 0};
+            for (; b.n < size && first + b.n < t->encoded.n; b.n++) {
+                const int64_t example = t->order[first + b.n];
+                b.tokens += offset[example + 1] - offset[example];
+            }
+            if (b.tokens > largest->tokens)
+                *largest = b;
+        }
+    }
+    return pare_training_order(t, largest->epoch);
+}
+
+/* What --dry-run tells: the run's size, and its memory and time as the largest batch shows them:
+ * its gradients are computed once, and nothing is updated. */
+static pare_status plan(pare_training *t, pare_json **result)
+{
+    enum { PROGRAM_BYTES = 24 << 20 }; /* code, libraries, threads' stacks */
     uint64_t disk;
+    batch_place largest;
+    step_result unused = {0};
     PARE_TRY(pare_checkpoint_estimate(t->model, t->optimizer, &disk));
+    PARE_TRY(largest_batch(t, &largest));
+    const double start = pare_seconds();
+    PARE_TRY(add_gradients(t, t->order + largest.first, largest.n, largest.n, &unused));
+    const double seconds = pare_seconds() - start;
+    const size_t memory = pare_arena_used(t->arena) + pare_arena_used(t->model->arena) +
+                          pare_arena_peak(t->step) + pare_arena_peak(t->scratch) + PROGRAM_BYTES;
+    const double epochs = (double)t->total_steps / (double)t->steps_per_epoch;
+    const int64_t tokens = t->encoded.offset[t->encoded.n];
     pare_json *r = pare_json_new_object();
     pare_json_set_string(r, "task", t->task->name);
     pare_json_set_int(r, "train_examples", t->encoded.n);
-    pare_json_set_int(r, "train_tokens", t->encoded.offset[t->encoded.n]);
+    pare_json_set_int(r, "train_tokens", tokens);
     pare_json_set_int(r, "steps", t->total_steps);
     pare_json_set_int(r, "parameters", pare_model_parameters(t->model));
-    const size_t state = pare_arena_used(t->arena) + pare_arena_used(t->model->arena);
-    pare_json_set_int(r, "state_bytes", (int64_t)state);
+    pare_json_set_int(r, "memory_bytes", (int64_t)memory);
     pare_json_set_int(r, "checkpoint_bytes", (int64_t)disk);
+    pare_json_set_double(r, "seconds",
+                         seconds / (double)largest.tokens * (double)tokens * epochs);
     *result = r;
     return PARE_OK;
 }
