@@ -292,8 +292,6 @@ static pare_status evaluate_model(pare_arena *arena, const pare_evaluate_options
     PARE_TRY(pare_model_open(options->model, &model));
     pare_status status = pare_tokenizer_new(&model->vocabulary, &tokenizer);
     if (status == PARE_OK)
-        status = pare_tokenizer_new(&model->vocabulary, &tokenizer);
-    if (status == PARE_OK)
         status = open_set(arena, options, model, tokenizer, &set);
     if (status == PARE_OK)
         status = check_head(model, options->model, set.dataset[0]);
