@@ -193,7 +193,8 @@ static void scatter_rows(pare_tape *t, pare_tensor *table, const real *dsum, con
         return;
     scatter_args args = {grad, dsum, index, n, table->cols, pare_tensor_size(table)};
     if (!add)
-        pare_parallel((args.size + ZERO_TILE - 1) / ZERO_TILE, zero_tile, &args);
+        pare_parallel_work((args.size + ZERO_TILE - 1) / ZERO_TILE, 0.5 * (double)args.size,
+                           zero_tile, &args);
     pare_parallel_work((table->cols + TILE_COLUMNS - 1) / TILE_COLUMNS, (double)(n * table->cols),
                        scatter_tile, &args);
 }
