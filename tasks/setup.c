@@ -166,7 +166,7 @@ pare_status pare_training_order(pare_training *t, int64_t epoch)
 static pare_json *finetune_event(const pare_training *t)
 {
     pare_json *event = pare_json_new_object();
-    pare_json_set_string(event, "event", "finetune");
+    pare_json_set_string(event, "command", "finetune");
     pare_json_set_string(event, "task", t->task->name);
     pare_json_set_int(event, "steps", t->total_steps);
     pare_json_set_int(event, "seed", t->options->seed);
