@@ -164,9 +164,9 @@ static void test_logits_do_not_depend_on_the_batch(void **state)
 
 /* ---- threads ---- */
 
-/* Wide enough for every pass to be worth a team: small ones stay on one thread. */
+/* Wide enough for the passes to be worth a team: small ones stay on one thread. */
 static const pare_config wide = {
-    .vocab_size = 97, .hidden_size = 612, .num_hidden_layers = 2, .num_attention_heads = 9,
+    .vocab_size = 97, .hidden_size = 270, .num_hidden_layers = 2, .num_attention_heads = 9,
     .intermediate_size = 615, .max_position_embeddings = 300, .type_vocab_size = 2,
     .hidden_act = PARE_ACT_GELU, .hidden_dropout_prob = 0.1, .attention_probs_dropout_prob = 0.1,
     .classifier_dropout = -1, .layer_norm_eps = 1e-12, .initializer_range = 0.05};
