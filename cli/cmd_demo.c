@@ -1,4 +1,5 @@
 /* cmd_demo.c: pare demo: from nothing to a trained model in one small folder. */
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -135,6 +136,7 @@ static pare_config small_bert(const char *vocabulary)
         .layer_norm_eps = 1e-12,
         .initializer_range = 0.02,
     };
+    assert(vocabulary);
     for (const char *c = vocabulary; *c; c++)
         config.vocab_size += *c == '\n';
     return config;

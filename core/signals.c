@@ -2,19 +2,38 @@
 #include "core/signals.h"
 
 #include <signal.h>
+#include <stdint.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "pare.h" /* PARE_FORCED */
 
 static volatile sig_atomic_t stop_requests;
+static volatile sig_atomic_t stop_time; /* of the first request */
 static volatile sig_atomic_t save_request;
 
+enum { SAME_REQUEST = 100 /* ms */ };
+
+/* Milliseconds of a clock that goes forward, modulo 2^31; safe in a handler. */
+static sig_atomic_t milliseconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (sig_atomic_t)(((uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000) &
+                          INT32_MAX);
+}
+
+/* A second request leaves at once: nothing half-written has its final name. One that comes together
+ * with the first is the same request: timeout(1) sends its signal to the program and its group. */
 static void on_stop(int number)
 {
     (void)number;
-    if (stop_requests > 0)
-        _exit(PARE_FORCED); /* the second one: nothing half-written has its final name */
+    const sig_atomic_t now = milliseconds();
+    if (stop_requests > 0 && ((now - stop_time) & INT32_MAX) >= SAME_REQUEST)
+        _exit(PARE_FORCED);
+    if (stop_requests == 0)
+        stop_time = now;
     stop_requests = 1;
 }
 
