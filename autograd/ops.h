@@ -29,7 +29,8 @@ pare_tensor *pare_linear(pare_tape *t, pare_tensor *x, pare_activation act, pare
 
 /* context[T, heads * size]: softmax(q·kᵀ / sqrt(size)) with dropout, times v, in each sentence and
  * head (Vaswani et al. 2017). With first_only, q and the context have one row a sentence: [CLS].
- * Keeps nothing but q, k, v: the gradient computes the probabilities again. */
+ * Keeps nothing but q, k, v: the gradient computes the probabilities again. q, k and v must be
+ * three tensors: their gradients are written side by side. */
 pare_tensor *pare_attention(pare_tape *t, pare_tensor *q, pare_tensor *k, pare_tensor *v,
                             const pare_packed *batch, int64_t heads, bool first_only,
                             pare_dropout_site dropout);
