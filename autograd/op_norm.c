@@ -46,6 +46,11 @@ static real *row_factor(const row_args *a, int64_t r)
     return factor;
 }
 
+static int64_t count_tiles(const row_args *a)
+{
+    return (a->n + TILE_ROWS - 1) / TILE_ROWS;
+}
+
 /* Allocates the factors' buffers and runs the tiles. False where memory ran out. */
 static bool run_rows(pare_tape *t, row_args *args, pare_tile_function *tile)
 {
@@ -53,8 +58,7 @@ static bool run_rows(pare_tape *t, row_args *args, pare_tile_function *tile)
     args->k = pare_kernels_get();
     args->factors = pare_tape_scratch(t, (size_t)(pare_threads() * args->cols) * sizeof(real));
     if (args->factors)
-        pare_parallel_work((args->n + TILE_ROWS - 1) / TILE_ROWS,
-                           3.0 * (double)(args->n * args->cols), tile, args);
+        pare_parallel_work(count_tiles(args), 3.0 * (double)(args->n * args->cols), tile, args);
     pare_arena_release(t->scratch, mark);
     return args->factors;
 }
@@ -67,7 +71,7 @@ static bool run_rows(pare_tape *t, row_args *args, pare_tile_function *tile)
 /* dgamma, dbeta (+)= the tiles' partial sums, in order. */
 static void reduce_partials(pare_tape *t, const row_args *a, pare_tensor *gamma, pare_tensor *beta)
 {
-    const int64_t n_tiles = (a->n + TILE_ROWS - 1) / TILE_ROWS;
+    const int64_t n_tiles = count_tiles(a);
     pare_tensor *target[2] = {gamma, beta};
     for (int i = 0; i < 2; i++) {
         bool add;
@@ -83,8 +87,7 @@ static void reduce_partials(pare_tape *t, const row_args *a, pare_tensor *gamma,
 
 static bool new_partials(pare_tape *t, row_args *a)
 {
-    const int64_t n_tiles = (a->n + TILE_ROWS - 1) / TILE_ROWS;
-    a->partial = pare_tape_scratch(t, (size_t)(n_tiles * 2 * a->cols) * sizeof(real));
+    a->partial = pare_tape_scratch(t, (size_t)(count_tiles(a) * 2 * a->cols) * sizeof(real));
     return a->partial;
 }
 

@@ -64,10 +64,8 @@ pare_status pare_command_evaluate(const pare_options *options)
     pare_status status = evaluate(options, &result);
     if (status == PARE_OK && options->output)
         status = write_file(options->output, result);
-    if (status == PARE_OK && options->json)
-        return pare_out_json(result);
     if (status == PARE_OK)
-        pare_out_members(result);
+        return pare_out_result(result, options->json);
     pare_json_free(result);
     return status;
 }

@@ -44,10 +44,8 @@ pare_status pare_command_finetune(const pare_options *options)
     if (status == PARE_OK)
         status = finetune(options, config.bytes, &result);
     pare_text_free(&config);
-    if (status == PARE_OK && options->json)
-        return pare_out_json(result);
     if (status == PARE_OK)
-        pare_out_members(result);
+        return pare_out_result(result, options->json);
     pare_json_free(result);
     return status;
 }

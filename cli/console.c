@@ -186,7 +186,7 @@ static void out_value(const pare_json *value)
         pare_out("-\n"); /* null: not known, or undefined */
 }
 
-void pare_out_members(const pare_json *object)
+static void out_members(const pare_json *object)
 {
     char name[128];
 
@@ -202,6 +202,15 @@ void pare_out_members(const pare_json *object)
             out_value(pare_json_iter_value(j));
         }
     }
+}
+
+pare_status pare_out_result(pare_json *object, bool json)
+{
+    if (json)
+        return pare_out_json(object);
+    out_members(object);
+    pare_json_free(object);
+    return PARE_OK;
 }
 
 pare_status pare_console_finish(void)

@@ -34,8 +34,9 @@ pare_status pare_out_bytes(const char *bytes, size_t n);
 pare_status pare_out_flush(void);
 /* One line of JSON; frees it. */
 pare_status pare_out_json(pare_json *object);
-/* The same for people: a line a member, those of objects inside with the object's name before. */
-void pare_out_members(const pare_json *object);
+/* A command's result, as that line with `json`, else for people: a line a member, those of objects
+ * inside with the object's name before. Frees it. */
+pare_status pare_out_result(pare_json *object, bool json);
 
 /* What is left to be written is written. PARE_IO if any write to standard output failed. */
 pare_status pare_console_finish(void);
