@@ -198,7 +198,7 @@ static void run_heads(pare_tape *t, attention_args *a, const attention_saved *s,
     const int64_t queries = s->first_only ? 1 : s->batch->longest;
     a->k = pare_kernels_get();
     a->s = s;
-    a->size = a->hidden / s->heads;
+    a->size = s->heads > 0 ? a->hidden / s->heads : 0;
     a->dropout = (pare_dropout_key){t->mode.seed, t->mode.step, s->dropout.site, 0,
                                     t->mode.training ? s->dropout.probability : 0};
     a->workspace_size = head_workspace(s->batch->longest, queries, a->size);

@@ -35,6 +35,11 @@ pare_tensor *pare_attention(pare_tape *t, pare_tensor *q, pare_tensor *k, pare_t
                             const pare_packed *batch, int64_t heads, bool first_only,
                             pare_dropout_site dropout);
 
+/* y[n, heads * size] = x, each head's columns times its gate: gates[1,heads] for all rows, or
+ * gates[n,heads]. Gates of 0 switch heads off (Michel et al. 2019); the gradient of gates of 1 is
+ * each head's part in the loss. */
+pare_tensor *pare_gate_heads(pare_tape *t, pare_tensor *x, pare_tensor *gates);
+
 /* y[n,H] = LayerNorm(residual + dropout(a)). a's content is overwritten by the sum: a must come
  * from an op whose gradient does not read its output (linear). */
 pare_tensor *pare_add_norm(pare_tape *t, pare_tensor *a, pare_tensor *residual, pare_tensor *gamma,

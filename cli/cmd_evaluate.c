@@ -24,13 +24,7 @@ static pare_status evaluate(const pare_options *o, pare_json **result)
     pare_evaluate_options what = {
         .model = o->model,
         .predictions = o->predictions,
-        .data = {.task = o->task,
-                 .data = o->data,
-                 .split = o->split,
-                 .text_column = o->text_column,
-                 .pair_column = o->pair_column,
-                 .label_column = o->label_column,
-                 .strict = o->strict},
+        .data = pare_options_data(o),
         .max_seq_length = o->max_seq_length,
         .batch_size = o->eval_batch_size,
     };

@@ -175,15 +175,28 @@ static void out_value(const pare_json *value)
     int64_t whole = pare_json_as_int(value, INT64_MIN);
 
     if (pare_json_is_string(value))
-        pare_out("%s\n", pare_json_as_string(value, ""));
+        pare_out("%s", pare_json_as_string(value, ""));
     else if (pare_json_is_bool(value))
-        pare_out("%s\n", pare_json_as_bool(value, false) ? "yes" : "no");
+        pare_out("%s", pare_json_as_bool(value, false) ? "yes" : "no");
     else if (whole != INT64_MIN)
-        pare_out("%lld\n", (long long)whole);
+        pare_out("%lld", (long long)whole);
     else if (pare_json_is_number(value))
-        pare_out("%.6g\n", pare_json_as_double(value, 0));
+        pare_out("%.6g", pare_json_as_double(value, 0));
     else
-        pare_out("-\n"); /* null: not known, or undefined */
+        pare_out("-"); /* null: not known, or undefined */
+}
+
+/* A member's line; a list's values stand side by side. */
+static void out_member(const char *name, const pare_json *value)
+{
+    pare_out("%-35s ", name);
+    if (!pare_json_is_array(value))
+        out_value(value);
+    for (size_t i = 0; pare_json_is_array(value) && i < pare_json_size(value); i++) {
+        pare_out("%s", i > 0 ? ", " : "");
+        out_value(pare_json_at(value, i));
+    }
+    pare_out("\n");
 }
 
 static void out_members(const pare_json *object)
@@ -192,14 +205,11 @@ static void out_members(const pare_json *object)
 
     for (void *i = pare_json_iter(object); i; i = pare_json_iter_next(object, i)) {
         const pare_json *value = pare_json_iter_value(i);
-        if (!pare_json_is_object(value)) {
-            pare_out("%-35s ", pare_json_iter_key(i));
-            out_value(value);
-        }
+        if (!pare_json_is_object(value))
+            out_member(pare_json_iter_key(i), value);
         for (void *j = pare_json_iter(value); j; j = pare_json_iter_next(value, j)) {
             snprintf(name, sizeof name, "%s %s", pare_json_iter_key(i), pare_json_iter_key(j));
-            pare_out("%-35s ", name);
-            out_value(pare_json_iter_value(j));
+            out_member(name, pare_json_iter_value(j));
         }
     }
 }

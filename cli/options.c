@@ -15,6 +15,7 @@ enum {
 #define COMMAND(id, ...) id = 1 << PARE_COMMAND_##id,
 #include "cli/commands.def"
     EVERY = (1 << PARE_COMMAND_COUNT) - 1,
+    TEXTS = FINETUNE | EVALUATE | DROP_LAYERS,
     LINE = 1 << 30
 };
 _Static_assert(PARE_COMMAND_COUNT < 30, "a bit a command, and LINE");
@@ -341,6 +342,13 @@ pare_status pare_option_need(const pare_options *options, const char *name, cons
     return pare_hint(pare_fail(PARE_USAGE, "pare %s needs %s %s", options->command->name,
                                pare_option_shown(row, shown), row->value),
                      "%s: %s", row->value, row->help);
+}
+
+pare_data_options pare_options_data(const pare_options *o)
+{
+    return (pare_data_options){.task = o->task, .data = o->data, .split = o->split,
+                               .text_column = o->text_column, .pair_column = o->pair_column,
+                               .label_column = o->label_column, .strict = o->strict};
 }
 
 void pare_options_train(const pare_options *options, pare_train_options *out)

@@ -93,6 +93,9 @@ int pare_name_unlikeness(const char *typed, size_t length, const char *name);
 /* PARE_USAGE naming the option unless it was given a value. */
 pare_status pare_option_need(const pare_options *options, const char *name, const char *value);
 
+/* The options that say which data are read. */
+pare_data_options pare_options_data(const pare_options *options);
+
 /* The options that the trainer takes. Strings are borrowed from `options`. */
 void pare_options_train(const pare_options *options, pare_train_options *out);
 

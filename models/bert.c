@@ -3,18 +3,11 @@
 
 #include <string.h>
 
-/* What the layers share on their way up. */
-typedef struct forward {
-    pare_tape *t;
-    const pare_model *model;
-    const pare_packed *batch;
-    double dropout; /* < 0: the model's own probabilities */
-} forward;
-
 /* Where dropout stands: the place's number is part of the masks' key and must never change. */
 enum place { PLACE_EMBEDDINGS, PLACE_ATTENTION, PLACE_ATTENTION_OUTPUT, PLACE_OUTPUT, PLACE_HEAD };
 
-static pare_dropout_site site(const forward *f, int64_t layer, enum place place, double probability)
+static pare_dropout_site site(const pare_bert_pass *f, int64_t layer, enum place place,
+                              double probability)
 {
     return (pare_dropout_site){(uint32_t)layer | (uint32_t)place << 8,
                                f->dropout < 0 ? probability : f->dropout};
@@ -25,54 +18,106 @@ static pare_tensor *linear(pare_tape *t, pare_tensor *x, pare_activation act, co
     return pare_linear(t, x, act, &w->weight->tensor, &w->bias->tensor);
 }
 
-static pare_tensor *add_norm(const forward *f, pare_tensor *a, pare_tensor *residual,
+static pare_tensor *add_norm(const pare_bert_pass *f, pare_tensor *a, pare_tensor *residual,
                              const pare_norm *norm, const pare_rows *rows, pare_dropout_site where)
 {
-    return pare_add_norm(f->t, a, residual, &norm->weight->tensor, &norm->bias->tensor,
+    return pare_add_norm(f->tape, a, residual, &norm->weight->tensor, &norm->bias->tensor,
                          f->model->config.layer_norm_eps, rows, where);
 }
 
-static pare_tensor *embeddings(const forward *f)
+pare_tensor *pare_bert_embeddings(const pare_bert_pass *f)
 {
     const pare_model *m = f->model;
-    return pare_embed(f->t, f->batch, &m->word_embeddings->tensor, &m->position_embeddings->tensor,
-                      &m->token_type_embeddings->tensor, &m->embeddings_norm.weight->tensor,
-                      &m->embeddings_norm.bias->tensor, m->config.layer_norm_eps,
+    return pare_embed(f->tape, f->batch, &m->word_embeddings->tensor,
+                      &m->position_embeddings->tensor, &m->token_type_embeddings->tensor,
+                      &m->embeddings_norm.weight->tensor, &m->embeddings_norm.bias->tensor,
+                      m->config.layer_norm_eps,
                       site(f, 0, PLACE_EMBEDDINGS, m->config.hidden_dropout_prob));
 }
 
-/* One encoder layer (Vaswani et al. 2017, post-norm): x[T,H] -> [T,H], or [S,H] with first_only. */
-static pare_tensor *encoder_layer(const forward *f, int64_t index, pare_tensor *x, bool first_only)
+/* One encoder layer (Vaswani et al. 2017, post-norm) takes x[T,H] in two parts: attention up to
+ * what the heads gather, and the rest. `queries` are the rows of x that go on: all, or [CLS]
+ * alone. */
+static pare_tensor *attend(const pare_bert_pass *f, int64_t index, pare_tensor *queries,
+                           pare_tensor *x)
+{
+    const pare_layer *w = &f->model->layers[index];
+    pare_tape *t = f->tape;
+    return pare_attention(
+        t, linear(t, queries, PARE_ACT_NONE, &w->query), linear(t, x, PARE_ACT_NONE, &w->key),
+        linear(t, x, PARE_ACT_NONE, &w->value), f->batch, w->num_heads, queries != x,
+        site(f, index, PLACE_ATTENTION, f->model->config.attention_probs_dropout_prob));
+}
+
+static pare_tensor *finish(const pare_bert_pass *f, int64_t index, pare_tensor *a,
+                           pare_tensor *queries, const pare_rows *rows)
 {
     const pare_layer *w = &f->model->layers[index];
     const pare_config *c = &f->model->config;
-    const pare_rows *rows = first_only ? &f->batch->firsts : &f->batch->tokens;
-    pare_tape *t = f->t;
-    pare_tensor *queries = first_only ? pare_first_rows(t, x, f->batch) : x;
-    pare_tensor *a = pare_attention(
-        t, linear(t, queries, PARE_ACT_NONE, &w->query), linear(t, x, PARE_ACT_NONE, &w->key),
-        linear(t, x, PARE_ACT_NONE, &w->value), f->batch, w->num_heads, first_only,
-        site(f, index, PLACE_ATTENTION, c->attention_probs_dropout_prob));
-    x = add_norm(f, linear(t, a, PARE_ACT_NONE, &w->attention_output), queries, &w->attention_norm,
-                 rows, site(f, index, PLACE_ATTENTION_OUTPUT, c->hidden_dropout_prob));
+    pare_tape *t = f->tape;
+    if (f->head_gates && f->head_gates[index])
+        a = pare_gate_heads(t, a, f->head_gates[index]);
+    pare_tensor *x = add_norm(f, linear(t, a, PARE_ACT_NONE, &w->attention_output), queries,
+                              &w->attention_norm, rows,
+                              site(f, index, PLACE_ATTENTION_OUTPUT, c->hidden_dropout_prob));
     pare_tensor *h = linear(t, x, PARE_ACT_NONE, &w->intermediate);
     return add_norm(f, linear(t, h, c->hidden_act, &w->output), x, &w->output_norm, rows,
                     site(f, index, PLACE_OUTPUT, c->hidden_dropout_prob));
 }
 
+/* Of the last layer only the [CLS] rows are wanted. */
+static bool is_last(const pare_bert_pass *f, int64_t layer)
+{
+    return layer == f->model->config.num_hidden_layers - 1;
+}
+
+static pare_tensor *queries_of(const pare_bert_pass *f, int64_t layer, pare_tensor *x)
+{
+    return is_last(f, layer) ? pare_first_rows(f->tape, x, f->batch) : x;
+}
+
+static const pare_rows *rows_of(const pare_bert_pass *f, int64_t layer)
+{
+    return is_last(f, layer) ? &f->batch->firsts : &f->batch->tokens;
+}
+
+pare_tensor *pare_bert_context(const pare_bert_pass *f, int64_t layer, pare_tensor *x)
+{
+    return attend(f, layer, queries_of(f, layer, x), x);
+}
+
+pare_tensor *pare_bert_finish_layer(const pare_bert_pass *f, int64_t layer, pare_tensor *context,
+                                    pare_tensor *x)
+{
+    return finish(f, layer, context, queries_of(f, layer, x), rows_of(f, layer));
+}
+
+static pare_tensor *encoder_layer(const pare_bert_pass *f, int64_t layer, pare_tensor *x)
+{
+    pare_tensor *queries = queries_of(f, layer, x);
+    return finish(f, layer, attend(f, layer, queries, x), queries, rows_of(f, layer));
+}
+
 /* One layer; without recording, x's content becomes the layer's output and the rest is given
  * back, so that memory does not grow with depth. */
-static pare_tensor *next_layer(const forward *f, int64_t index, pare_tensor *x, bool first_only)
+static pare_tensor *next_layer(const pare_bert_pass *f, int64_t index, pare_tensor *x)
 {
-    if (f->t->mode.recording || !x)
-        return encoder_layer(f, index, x, first_only);
-    const pare_mark mark = pare_arena_mark(f->t->step);
-    const pare_tensor *y = encoder_layer(f, index, x, first_only);
+    if (f->tape->mode.recording || !x)
+        return encoder_layer(f, index, x);
+    const pare_mark mark = pare_arena_mark(f->tape->step);
+    const pare_tensor *y = encoder_layer(f, index, x);
     if (!y)
         return NULL;
     memcpy(x->data, y->data, (size_t)pare_tensor_size(y) * sizeof(real));
     x->rows = y->rows;
-    pare_arena_release(f->t->step, mark);
+    pare_arena_release(f->tape->step, mark);
+    return x;
+}
+
+pare_tensor *pare_bert_layers(const pare_bert_pass *f, int64_t first, int64_t end, pare_tensor *x)
+{
+    for (int64_t i = first; i < end; i++)
+        x = next_layer(f, i, x);
     return x;
 }
 
@@ -84,31 +129,34 @@ static pare_status missing_head(const pare_model *model)
                      "fine-tune it first");
 }
 
-pare_tensor *pare_bert_logits(pare_tape *tape, const pare_model *model, const pare_packed *batch,
-                              double dropout)
+pare_tensor *pare_bert_head(const pare_bert_pass *f, pare_tensor *x)
 {
-    const forward f = {tape, model, batch, dropout};
-    const pare_config *c = &model->config;
-    if (!model->pooler.weight || !model->classifier.weight)
-        return pare_tape_fail(tape, missing_head(model));
-    pare_tensor *x = embeddings(&f);
-    for (int64_t i = 0; i < c->num_hidden_layers; i++)
-        x = next_layer(&f, i, x, i == c->num_hidden_layers - 1);
-    pare_tensor *pooled = pare_activate(tape, linear(tape, x, PARE_ACT_NONE, &model->pooler),
-                                        PARE_ACT_TANH);
+    const pare_model *m = f->model;
+    const pare_config *c = &m->config;
+    pare_tape *t = f->tape;
+    if (!m->pooler.weight || !m->classifier.weight)
+        return pare_tape_fail(t, missing_head(m));
+    pare_tensor *pooled = pare_activate(t, linear(t, x, PARE_ACT_NONE, &m->pooler), PARE_ACT_TANH);
     const double head_dropout =
         c->classifier_dropout < 0 ? c->hidden_dropout_prob : c->classifier_dropout;
-    pooled = pare_dropout(tape, pooled, &batch->firsts,
-                          site(&f, c->num_hidden_layers, PLACE_HEAD, head_dropout));
-    return linear(tape, pooled, PARE_ACT_NONE, &model->classifier);
+    pooled = pare_dropout(t, pooled, &f->batch->firsts,
+                          site(f, c->num_hidden_layers, PLACE_HEAD, head_dropout));
+    return linear(t, pooled, PARE_ACT_NONE, &m->classifier);
+}
+
+pare_tensor *pare_bert_logits(const pare_bert_pass *f)
+{
+    pare_tensor *x = pare_bert_embeddings(f);
+    return pare_bert_head(f, pare_bert_layers(f, 0, f->model->config.num_hidden_layers, x));
 }
 
 pare_status pare_bert_hidden_states(pare_tape *tape, const pare_model *model,
                                     const pare_packed *batch, pare_tensor **hidden)
 {
-    const forward f = {tape, model, batch, -1};
-    hidden[0] = embeddings(&f);
+    const pare_bert_pass f = {.tape = tape, .model = model, .batch = batch, .dropout = -1};
+    hidden[0] = pare_bert_embeddings(&f);
     for (int64_t i = 0; i < model->config.num_hidden_layers; i++)
-        hidden[i + 1] = encoder_layer(&f, i, hidden[i], false);
+        hidden[i + 1] = finish(&f, i, attend(&f, i, hidden[i], hidden[i]), hidden[i],
+                               &batch->tokens);
     return pare_tape_status(tape);
 }

@@ -198,6 +198,62 @@ pare_status pare_config_read(const pare_json *json, const char *where, pare_conf
     return PARE_OK;
 }
 
+/* ---- Layers that were pruned ---- */
+
+pare_layer_shape pare_config_layer(const pare_config *config, int64_t layer)
+{
+    if (config->layers)
+        return config->layers[layer];
+    return (pare_layer_shape){config->num_attention_heads};
+}
+
+int64_t pare_config_head_size(const pare_config *config)
+{
+    return config->hidden_size / config->num_attention_heads;
+}
+
+static pare_status read_layer(const pare_json *json, const char *where, int64_t layer,
+                              const pare_config *config, pare_layer_shape *out)
+{
+    const pare_json *heads = pare_json_get(json, "num_attention_heads");
+    const int64_t most = config->num_attention_heads;
+    out->num_attention_heads = heads ? pare_json_as_int(heads, -1) : most;
+    if (out->num_attention_heads >= 0 && out->num_attention_heads <= most)
+        return PARE_OK;
+    return pare_fail(PARE_INPUT, "%s: layers[%lld].num_attention_heads is no number from 0 to %lld",
+                     where, (long long)layer, (long long)most);
+}
+
+pare_status pare_config_read_layers(const pare_json *json, const char *where, pare_arena *arena,
+                                    pare_config *config)
+{
+    const pare_json *list = pare_json_get(json, "layers");
+    const int64_t n = config->num_hidden_layers;
+    if (!list)
+        return PARE_OK;
+    if (!pare_json_is_array(list) || (int64_t)pare_json_size(list) != n)
+        return pare_fail(PARE_INPUT, "%s: layers is no list of %lld", where, (long long)n);
+    pare_layer_shape *layers = pare_arena_alloc(arena, (size_t)n * sizeof *layers);
+    if (!layers)
+        return PARE_MEMORY;
+    for (int64_t i = 0; i < n; i++)
+        PARE_TRY(read_layer(pare_json_at(list, (size_t)i), where, i, config, &layers[i]));
+    config->layers = layers;
+    return PARE_OK;
+}
+
+static pare_json *layers_to_json(const pare_config *config)
+{
+    pare_json *list = pare_json_new_array();
+    for (int64_t i = 0; i < config->num_hidden_layers; i++) {
+        pare_json *one = pare_json_new_object();
+        if (config->layers[i].num_attention_heads != config->num_attention_heads)
+            pare_json_set_int(one, "num_attention_heads", config->layers[i].num_attention_heads);
+        pare_json_append(list, one);
+    }
+    return list;
+}
+
 /* ---- Writing ---- */
 
 pare_json *pare_config_to_json(const pare_config *config)
@@ -222,5 +278,7 @@ pare_json *pare_config_to_json(const pare_config *config)
     else
         pare_json_set_int(json, "pad_token_id", config->pad_token_id);
     pare_json_set_string(json, "position_embedding_type", "absolute");
+    if (config->layers)
+        pare_json_set(json, "layers", layers_to_json(config));
     return json;
 }

@@ -4,12 +4,18 @@
 
 #include "core/json.h"
 #include "core/kernels.h" /* pare_activation */
+#include "core/memory.h"
+
+/* What pruning left of one layer. */
+typedef struct pare_layer_shape {
+    int64_t num_attention_heads; /* 0: nothing but the attention output's bias */
+} pare_layer_shape;
 
 typedef struct pare_config {
     int64_t vocab_size;
     int64_t hidden_size;
     int64_t num_hidden_layers;
-    int64_t num_attention_heads;
+    int64_t num_attention_heads; /* of a layer that was not pruned */
     int64_t intermediate_size;
     int64_t max_position_embeddings;
     int64_t type_vocab_size;
@@ -20,6 +26,7 @@ typedef struct pare_config {
     double layer_norm_eps;
     double initializer_range;
     int64_t pad_token_id;
+    const pare_layer_shape *layers; /* [num_hidden_layers]; NULL: no layer was pruned; borrowed */
 } pare_config;
 
 /* Reads a config.json. Defaults as in transformers' BertConfig. Refused by name, as PARE_INPUT:
@@ -29,6 +36,16 @@ pare_status pare_config_read(const pare_json *json, const char *where, pare_conf
 
 /* The members of config.json that describe the network; the caller adds labels and frees it. */
 pare_json *pare_config_to_json(const pare_config *config);
+
+/* Reads "layers", which only model files have, into `arena`: an object a layer, with the sizes that
+ * differ from the config's. Without it config->layers is NULL. */
+pare_status pare_config_read_layers(const pare_json *json, const char *where, pare_arena *arena,
+                                    pare_config *config);
+
+/* The shape of one layer. */
+pare_layer_shape pare_config_layer(const pare_config *config, int64_t layer);
+/* Columns of a head: hidden_size / num_attention_heads, in every layer. */
+int64_t pare_config_head_size(const pare_config *config);
 
 const char *pare_activation_name(pare_activation activation); /* "gelu", ... */
 

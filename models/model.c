@@ -9,8 +9,8 @@
 
 /* ---- The tensors of a BERT, in the order and under the names of Hugging Face ---- */
 
-/* A side of a tensor: a size of the config, or the number of labels. */
-typedef enum side { ONE, HIDDEN, INTERMEDIATE, VOCABULARY, POSITIONS, TYPES, LABELS } side;
+/* A side of a tensor: a size of the config, the columns of a layer's heads, or the labels. */
+typedef enum side { ONE, HIDDEN, HEADS, INTERMEDIATE, VOCABULARY, POSITIONS, TYPES, LABELS } side;
 
 /* place: the offset of the pointer to the tensor, in pare_model or in pare_layer. */
 typedef struct row {
@@ -36,10 +36,10 @@ static const row embedding_rows[] = {
     NORM("bert.embeddings.LayerNorm", pare_model, embeddings_norm),
 };
 static const row layer_rows[] = {
-    MAP("attention.self.query", HIDDEN, HIDDEN, pare_layer, query),
-    MAP("attention.self.key", HIDDEN, HIDDEN, pare_layer, key),
-    MAP("attention.self.value", HIDDEN, HIDDEN, pare_layer, value),
-    MAP("attention.output.dense", HIDDEN, HIDDEN, pare_layer, attention_output),
+    MAP("attention.self.query", HEADS, HIDDEN, pare_layer, query),
+    MAP("attention.self.key", HEADS, HIDDEN, pare_layer, key),
+    MAP("attention.self.value", HEADS, HIDDEN, pare_layer, value),
+    MAP("attention.output.dense", HIDDEN, HEADS, pare_layer, attention_output),
     NORM("attention.output.LayerNorm", pare_layer, attention_norm),
     MAP("intermediate.dense", INTERMEDIATE, HIDDEN, pare_layer, intermediate),
     MAP("output.dense", HIDDEN, INTERMEDIATE, pare_layer, output),
@@ -72,11 +72,13 @@ static const row *find_row(const pare_config *config, bool with_pooler, int64_t 
     return &head_rows[index - (with_pooler ? N_PAIR : 0)];
 }
 
-/* The number that a side stands for in this config. */
-static int64_t side_size(const pare_config *config, int64_t n_labels, side which)
+/* The number that a side stands for in this layer of this config. */
+static int64_t side_size(const pare_config *config, int64_t n_labels, int layer, side which)
 {
     switch (which) {
     case HIDDEN: return config->hidden_size;
+    case HEADS:
+        return pare_config_layer(config, layer).num_attention_heads * pare_config_head_size(config);
     case INTERMEDIATE: return config->intermediate_size;
     case VOCABULARY: return config->vocab_size;
     case POSITIONS: return config->max_position_embeddings;
@@ -99,8 +101,8 @@ static void fill_slot(const pare_config *config, int64_t n_labels, const row *r,
 {
     bool in_layer = layer >= 0 && layer < config->num_hidden_layers;
     out->rank = r->rows == ONE ? 1 : 2;
-    out->rows = side_size(config, n_labels, r->rows);
-    out->cols = side_size(config, n_labels, r->cols);
+    out->rows = side_size(config, n_labels, layer, r->rows);
+    out->cols = side_size(config, n_labels, layer, r->cols);
     out->layer = layer;
     out->decay = r->decay;
     if (in_layer)
@@ -170,8 +172,8 @@ static void set_sizes(pare_model *model)
     const pare_config *c = &model->config;
     for (int64_t i = 0; i < c->num_hidden_layers; i++) {
         pare_layer *l = &model->layers[i];
-        l->num_heads = c->num_attention_heads;
-        l->head_size = c->hidden_size / c->num_attention_heads;
+        l->num_heads = pare_config_layer(c, i).num_attention_heads;
+        l->head_size = pare_config_head_size(c);
         pare_weight *maps[] = {&l->query, &l->key, &l->value, &l->attention_output,
                                &l->intermediate, &l->output};
         for (size_t k = 0; k < sizeof maps / sizeof *maps; k++)
@@ -181,38 +183,57 @@ static void set_sizes(pare_model *model)
     set_size(&model->classifier);
 }
 
-/* Tensor by tensor: name, place, and its part of `data`. */
+/* Tensor by tensor: name, place, and its part of `data`. Empty ones (of a layer without heads) are
+ * placed, so that nobody needs to ask, and not listed. */
 static void lay_out(pare_model *model, bool with_pooler, int64_t n_labels, pare_param *params,
-                    real *data)
+                    int n_slots, real *data)
 {
     int64_t used = 0;
-    for (int i = 0; i < model->n_params; i++) {
+    for (int i = 0; i < n_slots; i++) {
         pare_slot slot;
         int layer;
         const row *r = find_row(&model->config, with_pooler, i, &layer);
         fill_slot(&model->config, n_labels, r, layer, &slot);
         set_param(&params[i], &slot, data + used);
         place_param(model, r, layer, &params[i]);
-        model->params[i] = &params[i];
+        if (slot.rows * slot.cols > 0)
+            model->params[model->n_params++] = &params[i];
         used += (slot.rows * slot.cols + ALIGN_REALS - 1) / ALIGN_REALS * ALIGN_REALS;
     }
     set_sizes(model);
 }
 
+/* The config's list of shapes becomes the model's own: none where all layers are whole. */
+static bool copy_shapes(pare_model *model)
+{
+    pare_config *c = &model->config;
+    const pare_layer_shape *from = c->layers;
+    bool whole = true;
+    for (int64_t i = 0; from && i < c->num_hidden_layers; i++)
+        whole = whole && from[i].num_attention_heads == c->num_attention_heads;
+    c->layers = NULL;
+    if (whole)
+        return true;
+    const size_t bytes = (size_t)c->num_hidden_layers * sizeof *from;
+    pare_layer_shape *to = pare_arena_alloc(model->arena, bytes);
+    if (to)
+        c->layers = memcpy(to, from, bytes);
+    return to;
+}
+
 /* Everything but the numbers, in the model's arena. */
-static pare_model *new_structure(const pare_config *config, int n_params, pare_param **params)
+static pare_model *new_structure(const pare_config *config, int n_slots, pare_param **params)
 {
     pare_arena *arena = pare_arena_new("model");
     pare_model *model = arena ? pare_arena_zalloc(arena, sizeof *model) : NULL;
     if (model) {
         model->arena = arena;
         model->config = *config;
-        model->n_params = n_params;
-        size_t n = (size_t)n_params, layers = (size_t)config->num_hidden_layers;
+        size_t n = (size_t)n_slots, layers = (size_t)config->num_hidden_layers;
         model->params = pare_arena_zalloc(arena, n * sizeof *model->params);
         *params = pare_arena_zalloc(arena, n * sizeof **params);
         model->layers = pare_arena_zalloc(arena, layers * sizeof *model->layers);
-        if (model->params && *params && model->layers)
+        if (model->params && *params && model->layers && copy_shapes(model))
             return model;
     }
     pare_arena_free(arena);
@@ -222,16 +243,16 @@ static pare_model *new_structure(const pare_config *config, int n_params, pare_p
 pare_status pare_model_new(const pare_config *config, bool with_pooler, int64_t n_labels,
                            pare_model **out)
 {
-    int64_t total, n_params = pare_slot_count(config, with_pooler, n_labels);
+    int64_t total, n_slots = pare_slot_count(config, with_pooler, n_labels);
     *out = NULL;
-    if (config->num_hidden_layers < 1 || n_params > INT32_MAX || n_labels < 0 ||
+    if (config->num_hidden_layers < 1 || n_slots > INT32_MAX || n_labels < 0 ||
         config->num_attention_heads < 1 || config->hidden_size % config->num_attention_heads != 0)
         return pare_fail(PARE_INPUT, "a model of %lld layers, hidden size %lld and %lld heads "
                          "cannot be made", (long long)config->num_hidden_layers,
                          (long long)config->hidden_size, (long long)config->num_attention_heads);
     PARE_TRY(count_reals(config, with_pooler, n_labels, &total));
     pare_param *params = NULL;
-    pare_model *model = new_structure(config, (int)n_params, &params);
+    pare_model *model = new_structure(config, (int)n_slots, &params);
     if (!model)
         return PARE_MEMORY;
     /* One block for all: pages of zeros that cost nothing until they are touched. */
@@ -240,7 +261,7 @@ pare_status pare_model_new(const pare_config *config, bool with_pooler, int64_t 
         pare_model_free(model);
         return PARE_MEMORY;
     }
-    lay_out(model, with_pooler, n_labels, params, data);
+    lay_out(model, with_pooler, n_labels, params, (int)n_slots, data);
     model->n_labels = n_labels;
     *out = model;
     return PARE_OK;
@@ -411,4 +432,25 @@ pare_status pare_model_add_head(pare_model *model, int64_t n_labels)
         model->label_names = NULL;
     model->n_labels = n_labels;
     return PARE_OK;
+}
+
+pare_status pare_model_like(const pare_model *old, const pare_config *config, pare_model **out)
+{
+    const int64_t n_labels = old->classifier.weight ? old->n_labels : 0;
+    pare_model *model = NULL;
+    *out = NULL;
+    PARE_TRY(pare_model_new(config, old->pooler.weight, n_labels, &model));
+    pare_status status = pare_model_set_vocabulary(model, &old->vocabulary);
+    if (status == PARE_OK && n_labels > 0)
+        status = pare_model_set_labels(model, old->task, (const char *const *)old->label_names,
+                                       n_labels);
+    model->trained_length = old->trained_length;
+    if (status == PARE_OK && old->history &&
+        !(model->history = pare_arena_strdup(model->arena, old->history)))
+        status = PARE_MEMORY;
+    if (status == PARE_OK)
+        *out = model;
+    else
+        pare_model_free(model);
+    return status;
 }

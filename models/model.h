@@ -51,7 +51,7 @@ struct pare_model {
     pare_weight pooler;     /* weight == NULL: the model has none (it is made before training) */
     pare_weight classifier; /* weight == NULL: no head */
 
-    pare_param **params; /* every tensor that exists, in file order */
+    pare_param **params; /* every tensor that is not empty, in file order */
     int n_params;
 
     pare_vocabulary_spec vocabulary;
@@ -79,6 +79,10 @@ typedef struct pare_slot {
 int64_t pare_slot_count(const pare_config *config, bool with_pooler, int64_t n_labels);
 void pare_slot_at(const pare_config *config, bool with_pooler, int64_t n_labels, int64_t index,
                   pare_slot *out);
+
+/* A model of another shape that goes on where `old` stands: with a pooler and a head where it has
+ * them, its texts, labels and history; tensors of zeros. */
+pare_status pare_model_like(const pare_model *old, const pare_config *config, pare_model **out);
 
 /* NULL if the model has no such tensor. */
 pare_param *pare_model_find(const pare_model *model, const char *name);

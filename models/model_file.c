@@ -121,6 +121,7 @@ pare_status pare_model_save(const pare_model *model, const char *path)
 typedef struct outline {
     pare_store *store;
     const char *path;
+    pare_arena *arena; /* owns the config's list of layers */
     pare_config config;
     bool with_pooler;
     int64_t n_labels;
@@ -148,6 +149,8 @@ static pare_status read_config(outline *o)
     }
     PARE_TRY(pare_bounded_json_parse(text, strlen(text), o->path, &json));
     pare_status status = pare_config_read(json, o->path, &o->config);
+    if (status == PARE_OK)
+        status = pare_config_read_layers(json, o->path, o->arena, &o->config);
     pare_json_free(json);
     return pare_context(status, "model.config");
 }
@@ -175,18 +178,22 @@ static pare_status check_outline(outline *o)
     const pare_array *head = pare_store_find(o->store, PREFIX "classifier.weight");
     o->with_pooler = pare_store_find(o->store, PREFIX "bert.pooler.dense.weight") != NULL;
     o->n_labels = head ? head->shape[0] : 0;
-    int64_t n_slots = pare_slot_count(&o->config, o->with_pooler, o->n_labels), n_arrays = 0;
+    int64_t n_slots = pare_slot_count(&o->config, o->with_pooler, o->n_labels);
+    int64_t n_wanted = 0, n_arrays = 0;
     for (int64_t i = 0; i < n_slots; i++) {
         pare_slot slot;
         pare_slot_at(&o->config, o->with_pooler, o->n_labels, i, &slot);
+        if (slot.rows == 0 || slot.cols == 0)
+            continue;
         PARE_TRY(check_slot(o, &slot));
+        n_wanted++;
     }
     for (size_t i = 0; i < pare_store_count(o->store); i++)
         n_arrays += strncmp(pare_store_array(o->store, i)->name, PREFIX, strlen(PREFIX)) == 0;
-    if (n_arrays == n_slots)
+    if (n_arrays == n_wanted)
         return PARE_OK;
     return pare_fail(PARE_INPUT, "%s: it holds %lld arrays that belong to no BERT of its config",
-                     o->path, (long long)(n_arrays - n_slots));
+                     o->path, (long long)(n_arrays - n_wanted));
 }
 
 static pare_status read_tensors(const outline *o, pare_model *model)
@@ -258,15 +265,23 @@ static pare_status read_texts(const outline *o, pare_model *model)
     return PARE_OK;
 }
 
+/* A model of zeros of the file's shape, once the file has been found to hold it. */
+static pare_status make_model(outline *o, pare_model **model)
+{
+    PARE_TRY(read_config(o));
+    PARE_TRY(check_outline(o));
+    return pare_model_new(&o->config, o->with_pooler, o->n_labels, model);
+}
+
 pare_status pare_model_from_store(pare_store *store, const char *path, pare_model **out)
 {
-    outline o = {.store = store, .path = path};
+    outline o = {.store = store, .path = path, .arena = pare_arena_new("model file")};
     pare_model *model = NULL;
     *out = NULL;
-    PARE_TRY(read_config(&o));
-    PARE_TRY(check_outline(&o));
-    PARE_TRY(pare_model_new(&o.config, o.with_pooler, o.n_labels, &model));
-    pare_status status = read_labels(&o, model);
+    pare_status status = o.arena ? make_model(&o, &model) : PARE_MEMORY;
+    pare_arena_free(o.arena);
+    if (status == PARE_OK)
+        status = read_labels(&o, model);
     if (status == PARE_OK)
         status = read_texts(&o, model);
     if (status == PARE_OK)

@@ -16,70 +16,57 @@ int64_t pare_sequence_length(const pare_model *model, int64_t asked)
 
 /* ---- inference ---- */
 
-/* Logits of one batch, each row to its example's place. */
-static pare_status infer_batch(const pare_model *model, const pare_encoded *encoded,
-                               const int64_t *order, int64_t n, const pare_infer_space *space,
-                               real *logits)
+static void count_batch(pare_progress_info *info, const pare_packed *batch)
 {
-    pare_packed batch;
-    pare_tape tape;
-    pare_tape_begin(&tape, space->step, space->scratch, &(pare_tape_mode){0});
-    PARE_TRY(pare_pack(space->step, encoded, order, n, &batch));
-    const pare_tensor *out = pare_bert_logits(&tape, model, &batch, 0);
-    PARE_TRY(pare_tape_status(&tape));
-    for (int64_t s = 0; s < n; s++)
-        for (int64_t c = 0; c < out->cols; c++) {
-            const real logit = out->data[s * out->cols + c];
-            if (!isfinite(logit))
-                return pare_fail(PARE_DIVERGED, "the logits of example %lld are not finite",
-                                 (long long)order[s]);
-            logits[order[s] * out->cols + c] = logit;
-        }
-    return PARE_OK;
+    info->step++;
+    info->examples += batch->n_sentences;
+    info->tokens += batch->n_tokens;
 }
 
-static pare_status infer_in_order(const pare_model *model, const pare_encoded *encoded,
-                                  int64_t batch_size, const pare_infer_space *space,
-                                  const pare_progress *progress, const int64_t *order,
-                                  real *logits)
+static pare_status run_batches(const pare_encoded *encoded, const int64_t *order,
+                               int64_t batch_size, const pare_infer_space *space,
+                               const pare_progress *progress, const char *what,
+                               pare_batch_function *function, void *context)
 {
-    pare_progress_info info = {.what = "eval", .loss = NAN, .learning_rate = -1};
+    pare_progress_info info = {.what = what, .loss = NAN, .learning_rate = -1};
     info.steps = (encoded->n + batch_size - 1) / batch_size;
     for (int64_t first = 0; first < encoded->n; first += batch_size) {
         const int64_t n = encoded->n - first < batch_size ? encoded->n - first : batch_size;
         const pare_mark mark = pare_arena_mark(space->step);
+        pare_packed batch;
         pare_progress_update(progress, &info);
-        const pare_status status = infer_batch(model, encoded, order + first, n, space, logits);
+        pare_status status = pare_pack(space->step, encoded, order + first, n, &batch);
+        if (status == PARE_OK)
+            status = function(context, &batch, order + first, space);
+        if (status == PARE_OK)
+            count_batch(&info, &batch);
         pare_arena_release(space->step, mark);
         PARE_TRY(status);
-        info.step++;
-        info.examples += n;
-        for (int64_t i = first; i < first + n; i++)
-            info.tokens += encoded->offset[order[i] + 1] - encoded->offset[order[i]];
     }
     pare_progress_update(progress, &info);
     return PARE_OK;
 }
 
 /* The same in arenas of its own. */
-static pare_status infer_in_new_space(const pare_model *model, const pare_encoded *encoded,
-                                      int64_t batch_size, const pare_progress *progress,
-                                      real *logits)
+static pare_status each_in_new_space(const pare_encoded *encoded, int64_t batch_size,
+                                     const pare_progress *progress, const char *what,
+                                     pare_batch_function *function, void *context)
 {
     const pare_infer_space space = {pare_arena_new("step"), pare_arena_new("scratch")};
     pare_status status = PARE_MEMORY;
     if (space.step && space.scratch)
-        status = pare_infer(model, encoded, batch_size, &space, progress, logits);
+        status = pare_each_batch(encoded, batch_size, &space, progress, what, function, context);
     pare_arena_free(space.scratch);
     pare_arena_free(space.step);
     return status;
 }
 
-pare_status pare_infer(const pare_model *model, const pare_encoded *encoded, int64_t batch_size,
-                       const pare_infer_space *space, const pare_progress *progress, real *logits)
+pare_status pare_each_batch(const pare_encoded *encoded, int64_t batch_size,
+                            const pare_infer_space *space, const pare_progress *progress,
+                            const char *what, pare_batch_function *function, void *context)
 {
     if (!space)
-        return infer_in_new_space(model, encoded, batch_size, progress, logits);
+        return each_in_new_space(encoded, batch_size, progress, what, function, context);
     int64_t *order = pare_malloc((size_t)encoded->n * sizeof *order);
     if (!order)
         return PARE_MEMORY;
@@ -87,9 +74,46 @@ pare_status pare_infer(const pare_model *model, const pare_encoded *encoded, int
         order[i] = i;
     pare_status status = pare_order_by_length(encoded, order, encoded->n);
     if (status == PARE_OK)
-        status = infer_in_order(model, encoded, batch_size, space, progress, order, logits);
+        status = run_batches(encoded, order, batch_size, space, progress, what, function, context);
     pare_free(order);
     return status;
+}
+
+pare_status pare_logits_store(const pare_tensor *from, const int64_t *examples, real *logits)
+{
+    for (int64_t s = 0; s < from->rows; s++)
+        for (int64_t c = 0; c < from->cols; c++) {
+            const real logit = from->data[s * from->cols + c];
+            if (!isfinite(logit))
+                return pare_fail(PARE_DIVERGED, "the logits of example %lld are not finite",
+                                 (long long)examples[s]);
+            logits[examples[s] * from->cols + c] = logit;
+        }
+    return PARE_OK;
+}
+
+typedef struct infer_args {
+    const pare_model *model;
+    real *logits;
+} infer_args;
+
+static pare_status infer_batch(void *context, const pare_packed *batch, const int64_t *examples,
+                               const pare_infer_space *space)
+{
+    const infer_args *a = context;
+    pare_tape tape;
+    pare_tape_begin(&tape, space->step, space->scratch, &(pare_tape_mode){0});
+    const pare_bert_pass pass = {&tape, a->model, batch, 0, NULL};
+    const pare_tensor *out = pare_bert_logits(&pass);
+    PARE_TRY(pare_tape_status(&tape));
+    return pare_logits_store(out, examples, a->logits);
+}
+
+pare_status pare_infer(const pare_model *model, const pare_encoded *encoded, int64_t batch_size,
+                       const pare_infer_space *space, const pare_progress *progress, real *logits)
+{
+    infer_args args = {model, logits};
+    return pare_each_batch(encoded, batch_size, space, progress, "eval", infer_batch, &args);
 }
 
 /* ---- judging ---- */
@@ -271,38 +295,46 @@ static pare_status check_head(const pare_model *model, const char *path, const p
 }
 
 /* The data, its labels numbered as the model's are. */
-static pare_status open_set(pare_arena *arena, const pare_evaluate_options *options,
-                            const pare_model *model, const pare_tokenizer *tokenizer,
-                            pare_eval_set *set)
+static pare_status open_set(pare_eval_session *s, const pare_evaluate_options *options)
 {
     pare_data_options data = options->data;
-    data.label_names = (const char *const *)model->label_names;
-    data.n_labels = model->label_names ? (int)model->n_labels : 0;
-    return pare_eval_set_open(arena, tokenizer, &data,
-                              pare_sequence_length(model, options->max_seq_length), set);
+    data.label_names = (const char *const *)s->model->label_names;
+    data.n_labels = s->model->label_names ? (int)s->model->n_labels : 0;
+    return pare_eval_set_open(s->arena, s->tokenizer, &data,
+                              pare_sequence_length(s->model, options->max_seq_length), &s->set);
 }
 
-static pare_status evaluate_model(pare_arena *arena, const pare_evaluate_options *options,
+pare_status pare_eval_session_open(const pare_evaluate_options *options, pare_eval_session *s)
+{
+    *s = (pare_eval_session){.arena = pare_arena_new("evaluation")};
+    if (!s->arena)
+        return PARE_MEMORY;
+    PARE_TRY(pare_model_open(options->model, &s->model));
+    PARE_TRY(pare_tokenizer_new(&s->model->vocabulary, &s->tokenizer));
+    PARE_TRY(open_set(s, options));
+    return check_head(s->model, options->model, s->set.dataset[0]);
+}
+
+void pare_eval_session_close(pare_eval_session *s)
+{
+    pare_eval_set_close(&s->set);
+    pare_tokenizer_free(s->tokenizer);
+    pare_model_free(s->model);
+    pare_arena_free(s->arena);
+}
+
+static pare_status evaluate_model(const pare_evaluate_options *options,
                                   const pare_progress *progress, pare_json **result)
 {
-    pare_model *model = NULL;
-    pare_tokenizer *tokenizer = NULL;
-    pare_eval_set set = {0};
+    pare_eval_session session;
     pare_evaluation evaluation = {0};
-    PARE_TRY(pare_model_open(options->model, &model));
-    pare_status status = pare_tokenizer_new(&model->vocabulary, &tokenizer);
+    pare_status status = pare_eval_session_open(options, &session);
     if (status == PARE_OK)
-        status = open_set(arena, options, model, tokenizer, &set);
-    if (status == PARE_OK)
-        status = check_head(model, options->model, set.dataset[0]);
-    if (status == PARE_OK)
-        status = pare_eval_set_run(&set, model, options->batch_size, NULL, progress,
-                                   &evaluation);
+        status = pare_eval_set_run(&session.set, session.model, options->batch_size, NULL,
+                                   progress, &evaluation);
     if (status == PARE_OK)
         *result = result_of(options, &evaluation);
-    pare_eval_set_close(&set);
-    pare_tokenizer_free(tokenizer);
-    pare_model_free(model);
+    pare_eval_session_close(&session);
     return status;
 }
 
@@ -344,12 +376,6 @@ pare_status pare_evaluate(const pare_evaluate_options *options, const pare_progr
                           pare_json **result)
 {
     *result = NULL;
-    if (options->predictions)
-        return evaluate_predictions(options, result);
-    pare_arena *arena = pare_arena_new("evaluation");
-    if (!arena)
-        return PARE_MEMORY;
-    const pare_status status = evaluate_model(arena, options, progress, result);
-    pare_arena_free(arena);
-    return status;
+    return options->predictions ? evaluate_predictions(options, result)
+                                : evaluate_model(options, progress, result);
 }

@@ -13,10 +13,24 @@ typedef struct pare_infer_space {
     pare_arena *step, *scratch;
 } pare_infer_space;
 
-/* logits[encoded->n, model->n_labels], in the data set's order, whatever the batches: they hold
- * batch_size examples of like length. A value that is not finite is PARE_DIVERGED. */
+/* Called with each batch: its sentences are the data set's examples[batch->n_sentences]. What it
+ * takes from the arenas is given back afterwards. */
+typedef pare_status pare_batch_function(void *context, const pare_packed *batch,
+                                        const int64_t *examples, const pare_infer_space *space);
+
+/* Runs `function` over the whole data set, in batches of batch_size examples of like length; `what`
+ * is the progress line's word. Stops at the first failure. */
+pare_status pare_each_batch(const pare_encoded *encoded, int64_t batch_size,
+                            const pare_infer_space *space, const pare_progress *progress,
+                            const char *what, pare_batch_function *function, void *context);
+
+/* logits[encoded->n, model->n_labels], in the data set's order, whatever the batches. A value
+ * that is not finite is PARE_DIVERGED. */
 pare_status pare_infer(const pare_model *model, const pare_encoded *encoded, int64_t batch_size,
                        const pare_infer_space *space, const pare_progress *progress, real *logits);
+
+/* A batch's logits to their examples' places in logits[n, n_labels]; PARE_DIVERGED as above. */
+pare_status pare_logits_store(const pare_tensor *from, const int64_t *examples, real *logits);
 
 /* A judged data set. */
 typedef struct pare_evaluation {
@@ -46,7 +60,7 @@ pare_status pare_eval_set_run(const pare_eval_set *set, const pare_model *model,
                               int64_t batch_size, const pare_infer_space *space,
                               const pare_progress *progress, pare_evaluation *out);
 
-/* `pare evaluate`: {"task", "split", "examples", "loss", "metrics": {...}}. */
+/* What is judged, and on what. */
 typedef struct pare_evaluate_options {
     const char *model;       /* a model file, or NULL with predictions */
     const char *predictions; /* a file in GLUE's submission format, or NULL */
@@ -54,6 +68,19 @@ typedef struct pare_evaluate_options {
     int64_t max_seq_length;  /* 0: the model's trained length, else 128 */
     int64_t batch_size;
 } pare_evaluate_options;
+
+/* A model with a head for the task, opened beside the task's data. Close it whatever opening
+ * returned. */
+typedef struct pare_eval_session {
+    pare_arena *arena;
+    pare_model *model;
+    pare_tokenizer *tokenizer;
+    pare_eval_set set;
+} pare_eval_session;
+pare_status pare_eval_session_open(const pare_evaluate_options *options, pare_eval_session *out);
+void pare_eval_session_close(pare_eval_session *session);
+
+/* `pare evaluate`: {"task", "split", "examples", "loss", "metrics": {...}}. */
 pare_status pare_evaluate(const pare_evaluate_options *options, const pare_progress *progress,
                           pare_json **result);
 

@@ -8,6 +8,7 @@
 #include "core/gemm.h"
 #include "core/philox.h"
 #include "core/threads.h"
+#include "tasks/layer_study.h"
 #include "tasks/source.h"
 #include "tasks/training.h"
 
@@ -174,10 +175,47 @@ static pare_json *finetune_event(const pare_training *t)
     return event;
 }
 
+static bool drops_layers(const pare_train_options *o)
+{
+    return o->drop_layers && strcmp(o->drop_layers, "none") != 0;
+}
+
+/* "dropped layers 3, 4 of 6; kept 0, 1, 2, 5" */
+static void note_dropped(const pare_training *t, const pare_layer_choice *c)
+{
+    char lists[2][512] = {"", ""};
+    for (int64_t i = 0; i < c->n_layers; i++) {
+        char *list = lists[!c->drop[i]];
+        const size_t n = strlen(list);
+        snprintf(list + n, sizeof lists[0] - n, "%s%lld", n ? ", " : "", (long long)i);
+    }
+    pare_training_note(t, "dropped layers %s of %lld (%s); kept %s", lists[0],
+                       (long long)c->n_layers, c->strategy, lists[1]);
+}
+
+/* Layer drop before fine-tuning; by contribution it reads the dev set, or else the training set. */
+static pare_status drop_layers(pare_training *t)
+{
+    const pare_train_options *o = t->options;
+    const pare_encoded *texts = t->dev.n > 0 ? &t->dev.encoded[0] : &t->encoded;
+    pare_layer_choice choice;
+    pare_model *smaller = NULL;
+    if (!drops_layers(o))
+        return PARE_OK;
+    PARE_TRY(pare_context(pare_layers_parse(o->drop_layers, t->model, texts, o->eval_batch_size,
+                                            o->progress, &choice), "--drop-layers"));
+    PARE_TRY(pare_layers_drop(t->model, &choice, &smaller));
+    pare_model_free(t->model);
+    t->model = smaller;
+    note_dropped(t, &choice);
+    return PARE_OK;
+}
+
 /* A fresh model gets the task's head, its labels and a line of history. */
 static pare_status prepare_model(pare_training *t)
 {
     bool made = false;
+    PARE_TRY(drop_layers(t));
     pare_model *m = t->model;
     PARE_TRY(pare_model_ensure_head(m, t->n_labels, (uint64_t)t->options->seed, &made));
     if (made)
@@ -213,6 +251,8 @@ static pare_json *recipe_of(const pare_training *t)
     pare_json_set_bool(r, "group_by_length", o->group_by_length);
     pare_json_set_int(r, "seed", o->seed);
     pare_json_set_string(r, "freeze", o->freeze ? o->freeze : "");
+    if (drops_layers(o))
+        pare_json_set_string(r, "drop_layers", o->drop_layers);
     pare_json_set_string(r, "precision", o->precision);
     pare_json_set_string(r, "numbers", PARE_REAL_NAME);
     return r;

@@ -22,6 +22,7 @@ typedef struct pare_train_options {
     bool shuffle;
     bool group_by_length;
     int64_t seed;
+    const char *drop_layers; /* as pare_layers_parse reads it; NULL or "none": all stay */
     const char *freeze;  /* "embeddings,0-3" or "" */
     const char *metric_for_best;
     int64_t patience;    /* evaluations without a better score; 0: never stop early */

@@ -5,6 +5,7 @@
 #include "core/packed.h"
 #include "core/philox.h"
 #include "core/tensor.h"
+#include "models/bert.h"
 #include "tests/harness.h"
 
 typedef struct test_sentence {
@@ -80,6 +81,14 @@ TEST_UNUSED static test_sentence *test_sentences(pare_arena *arena, const int64_
         s[i] = (test_sentence){lengths[i], ids, types, (uint32_t)(100 + i)};
     }
     return s;
+}
+
+/* A whole forward pass with this dropout (< 0: the model's own). */
+TEST_UNUSED static pare_tensor *test_logits(pare_tape *t, const pare_model *model,
+                                            const pare_packed *batch, double dropout)
+{
+    const pare_bert_pass pass = {t, model, batch, dropout, NULL};
+    return pare_bert_logits(&pass);
 }
 
 #endif

@@ -7,7 +7,7 @@
 
 #include <hdf5.h>
 
-#include "tests/harness.h"
+#include "tests/batch.h"
 
 typedef struct golden_array {
     double *data; /* for free() */
@@ -56,6 +56,99 @@ TEST_UNUSED static double golden_number(hid_t file, const char *name)
     assert_int_equal(a.n, 1);
     free(a.data);
     return x;
+}
+
+/* |ours - golden| <= tolerance * max(the tensor's largest, 1e-3 * its group's). Weights
+ * that AdamW moved by a quotient of two small gradients keep fewer digits in float. */
+#ifdef PARE_DOUBLE
+TEST_UNUSED static const double forward_tolerance = 1e-9, gradient_tolerance = 1e-9,
+                                weight_tolerance = 1e-9;
+#else
+TEST_UNUSED static const double forward_tolerance = 2e-5, gradient_tolerance = 2e-4,
+                                weight_tolerance = 1e-4;
+#endif
+
+/* The largest error of a group of tensors, in units of what it is measured against. */
+typedef struct golden_group {
+    const char *name;
+    double tolerance, floor, worst;
+    char worst_name[PARE_NAME_SIZE];
+} golden_group;
+
+/* ---- comparing ---- */
+
+TEST_UNUSED static double golden_largest(const double *x, int64_t n)
+{
+    double largest = 0;
+    for (int64_t i = 0; i < n; i++)
+        largest = fmax(largest, fabs(x[i]));
+    return largest;
+}
+
+TEST_UNUSED static void golden_compare(golden_group *g, const real *got,
+                                       const golden_array *want, const char *name)
+{
+    const double unit = fmax(golden_largest(want->data, want->n), g->floor);
+    for (int64_t i = 0; i < want->n; i++) {
+        const double error = fabs((double)got[i] - want->data[i]) / unit;
+        if (!(error <= g->tolerance))
+            fail_msg("%s %s[%lld]: got %.17g, want %.17g (error %.2g of %.3g, tolerance %.2g)",
+                     g->name, name, (long long)i, (double)got[i], want->data[i], error, unit,
+                     g->tolerance);
+        if (error > g->worst) {
+            g->worst = error;
+            snprintf(g->worst_name, sizeof g->worst_name, "%s", name);
+        }
+    }
+}
+
+TEST_UNUSED static void golden_compare_number(golden_group *g, double got, double want,
+                                              const char *name)
+{
+    const real value = (real)got;
+    const golden_array one = {.data = &want, .n = 1};
+    golden_compare(g, &value, &one, name);
+}
+
+TEST_UNUSED static void golden_report(const golden_group *g)
+{
+    print_message("  %-28s largest error %.2e (%s), tolerance %.0e\n", g->name, g->worst,
+                  g->worst_name, g->tolerance);
+}
+
+/* ---- batches ---- */
+
+/* The padded arrays under `path` without their padding. */
+TEST_UNUSED static pare_packed *golden_batch(hid_t file, pare_arena *arena, const char *path)
+{
+    golden_array ids = golden_get(file, "%s/input_ids", path);
+    golden_array types = golden_get(file, "%s/token_type_ids", path);
+    golden_array mask = golden_get(file, "%s/attention_mask", path);
+    const int64_t n = (int64_t)ids.shape[0], padded = (int64_t)ids.shape[1];
+    test_sentence *s = test_alloc(arena, n, sizeof *s);
+    for (int64_t r = 0; r < n; r++) {
+        int32_t *id = test_alloc(arena, padded, sizeof *id);
+        int32_t *type = test_alloc(arena, padded, sizeof *type);
+        s[r] = (test_sentence){0, id, type, (uint32_t)r};
+        for (int64_t i = r * padded; i < (r + 1) * padded && mask.data[i] > 0; i++) {
+            id[s[r].n] = (int32_t)ids.data[i];
+            type[s[r].n++] = (int32_t)types.data[i];
+        }
+    }
+    free(ids.data);
+    free(types.data);
+    free(mask.data);
+    return test_pack(arena, s, n);
+}
+
+TEST_UNUSED static int32_t *golden_labels(hid_t file, pare_arena *arena, const char *name)
+{
+    golden_array a = golden_read(file, name);
+    int32_t *labels = test_alloc(arena, a.n, sizeof *labels);
+    for (int64_t i = 0; i < a.n; i++)
+        labels[i] = (int32_t)a.data[i];
+    free(a.data);
+    return labels;
 }
 
 #endif

@@ -44,7 +44,7 @@ static void run_logits(const pare_tape_mode *mode, const test_sentence *s, int64
 {
     pare_tape t;
     begin(&t, mode);
-    pare_tensor *logits = pare_bert_logits(&t, model, test_pack(step, s, n), -1);
+    pare_tensor *logits = test_logits(&t, model, test_pack(step, s, n), -1);
     assert_ok(pare_tape_status(&t));
     assert_int_equal(logits->rows, n);
     assert_int_equal(logits->cols, N_LABELS);
@@ -56,7 +56,7 @@ static void run_backward(const pare_tape_mode *mode, int64_t first, int64_t n)
 {
     pare_tape t;
     begin(&t, mode);
-    pare_tensor *logits = pare_bert_logits(&t, model, test_pack(step, sentences + first, n), -1);
+    pare_tensor *logits = test_logits(&t, model, test_pack(step, sentences + first, n), -1);
     assert_ok(pare_tape_backward(&t, pare_cross_entropy(&t, logits, labels + first, 0.25)));
 }
 
@@ -257,7 +257,7 @@ static void check_dropout(void)
     pare_tape t;
     begin(&t, &training);
     pare_tensor *logits =
-        pare_bert_logits(&t, model, test_pack(step, sentences, N_SENTENCES), 0);
+        test_logits(&t, model, test_pack(step, sentences, N_SENTENCES), 0);
     expect_same_bits(logits->data, plain, N_SENTENCES * N_LABELS, "dropout 0");
 }
 
@@ -335,7 +335,7 @@ static void test_evaluation_memory_does_not_grow_with_depth(void **state)
         pare_tape t;
         pare_tape_begin(&t, own, scratch, &evaluating);
         test_sentence *s = test_sentences(arena, lengths, N_SENTENCES, 97, 5);
-        assert_non_null(pare_bert_logits(&t, model, test_pack(arena, s, N_SENTENCES), -1));
+        assert_non_null(test_logits(&t, model, test_pack(arena, s, N_SENTENCES), -1));
         peak[i] = pare_arena_peak(own);
         pare_arena_free(own);
         pare_model_free(model);
@@ -351,7 +351,7 @@ static void test_a_model_without_head_is_refused(void **state)
     for (int with_pooler = 0; with_pooler < 2; with_pooler++) {
         assert_ok(pare_model_new(&configs[0], with_pooler, 0, &model));
         begin(&t, &evaluating);
-        assert_null(pare_bert_logits(&t, model, test_pack(step, s, 1), -1));
+        assert_null(test_logits(&t, model, test_pack(step, s, 1), -1));
         assert_status(pare_tape_status(&t), PARE_INPUT);
         assert_message_has(with_pooler ? "no classification or regression head" : "no pooler");
         pare_model_free(model);

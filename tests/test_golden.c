@@ -8,21 +8,6 @@
 #include "tests/batch.h"
 #include "tests/golden.h"
 
-/* |ours - golden| <= tolerance * max(the tensor's largest, 1e-3 * its group's). Weights
- * that AdamW moved by a quotient of two small gradients keep fewer digits in float. */
-#ifdef PARE_DOUBLE
-static const double forward_tolerance = 1e-9, gradient_tolerance = 1e-9, weight_tolerance = 1e-9;
-#else
-static const double forward_tolerance = 2e-5, gradient_tolerance = 2e-4, weight_tolerance = 1e-4;
-#endif
-
-/* The largest error of a group of tensors, in units of what it is measured against. */
-typedef struct group {
-    const char *name;
-    double tolerance, floor, worst;
-    char worst_name[PARE_NAME_SIZE];
-} group;
-
 typedef struct golden_fixture {
     bool present;
     char directory[TEST_PATH];
@@ -40,79 +25,7 @@ static golden_fixture f;
             skip();                                                                                \
     } while (0)
 
-/* ---- comparing ---- */
-
-static double largest_of(const double *x, int64_t n)
-{
-    double largest = 0;
-    for (int64_t i = 0; i < n; i++)
-        largest = fmax(largest, fabs(x[i]));
-    return largest;
-}
-
-static void compare(group *g, const real *got, const golden_array *want, const char *name)
-{
-    const double unit = fmax(largest_of(want->data, want->n), g->floor);
-    for (int64_t i = 0; i < want->n; i++) {
-        const double error = fabs((double)got[i] - want->data[i]) / unit;
-        if (!(error <= g->tolerance))
-            fail_msg("%s %s[%lld]: got %.17g, want %.17g (error %.2g of %.3g, tolerance %.2g)",
-                     g->name, name, (long long)i, (double)got[i], want->data[i], error, unit,
-                     g->tolerance);
-        if (error > g->worst) {
-            g->worst = error;
-            snprintf(g->worst_name, sizeof g->worst_name, "%s", name);
-        }
-    }
-}
-
-static void compare_number(group *g, double got, double want, const char *name)
-{
-    const real value = (real)got;
-    const golden_array one = {.data = &want, .n = 1};
-    compare(g, &value, &one, name);
-}
-
-static void report(const group *g)
-{
-    print_message("  %-28s largest error %.2e (%s), tolerance %.0e\n", g->name, g->worst,
-                  g->worst_name, g->tolerance);
-}
-
 /* ---- batches ---- */
-
-/* The padded arrays under `path` without their padding. */
-static pare_packed *read_batch(const char *path)
-{
-    golden_array ids = golden_get(f.file, "%s/input_ids", path);
-    golden_array types = golden_get(f.file, "%s/token_type_ids", path);
-    golden_array mask = golden_get(f.file, "%s/attention_mask", path);
-    const int64_t n = (int64_t)ids.shape[0], padded = (int64_t)ids.shape[1];
-    test_sentence *s = test_alloc(f.step, n, sizeof *s);
-    for (int64_t r = 0; r < n; r++) {
-        int32_t *id = test_alloc(f.step, padded, sizeof *id);
-        int32_t *type = test_alloc(f.step, padded, sizeof *type);
-        s[r] = (test_sentence){0, id, type, (uint32_t)r};
-        for (int64_t i = r * padded; i < (r + 1) * padded && mask.data[i] > 0; i++) {
-            id[s[r].n] = (int32_t)ids.data[i];
-            type[s[r].n++] = (int32_t)types.data[i];
-        }
-    }
-    free(ids.data);
-    free(types.data);
-    free(mask.data);
-    return test_pack(f.step, s, n);
-}
-
-static int32_t *read_labels(const char *name)
-{
-    golden_array a = golden_read(f.file, name);
-    int32_t *labels = test_alloc(f.step, a.n, sizeof *labels);
-    for (int64_t i = 0; i < a.n; i++)
-        labels[i] = (int32_t)a.data[i];
-    free(a.data);
-    return labels;
-}
 
 /* The rows of want[n, padded, width] that are no padding, end to end. */
 static golden_array without_padding(golden_array want, const pare_packed *batch)
@@ -142,7 +55,7 @@ static void begin(pare_tape *t, bool recording)
 
 static pare_tensor *class_loss(pare_tape *t, const pare_packed *batch, const int32_t *labels)
 {
-    return pare_cross_entropy(t, pare_bert_logits(t, f.model, batch, 0), labels,
+    return pare_cross_entropy(t, test_logits(t, f.model, batch, 0), labels,
                               1.0 / (double)batch->n_sentences);
 }
 
@@ -156,7 +69,7 @@ static double largest_gradient(void)
     double largest = 0;
     for (int i = 0; i < f.model->n_params; i++) {
         golden_array want = golden_get(f.file, "grad/%s", f.model->params[i]->name);
-        largest = fmax(largest, largest_of(want.data, want.n));
+        largest = fmax(largest, golden_largest(want.data, want.n));
         free(want.data);
     }
     return largest;
@@ -164,7 +77,7 @@ static double largest_gradient(void)
 
 /* Every gradient against "grad/<name>". Those of key.bias are zero in exact arithmetic, as softmax
  * does not see a shift: ours must only be small, and are reported apart. */
-static void compare_gradients(group *g, group *noise)
+static void compare_gradients(golden_group *g, golden_group *noise)
 {
     g->floor = noise->floor = 1e-3 * largest_gradient();
     for (int i = 0; i < f.model->n_params; i++) {
@@ -172,7 +85,7 @@ static void compare_gradients(group *g, group *noise)
         golden_array want = golden_get(f.file, "grad/%s", p->name);
         assert_true(p->tensor.has_grad);
         assert_int_equal(want.n, pare_tensor_size(&p->tensor));
-        compare(is_key_bias(p->name) ? noise : g, p->tensor.grad, &want, p->name);
+        golden_compare(is_key_bias(p->name) ? noise : g, p->tensor.grad, &want, p->name);
         free(want.data);
     }
 }
@@ -183,12 +96,12 @@ static void test_hidden_states(void **state)
     NEED_GOLDEN();
     pare_tape t;
     begin(&t, false);
-    pare_packed *batch = read_batch("batch");
+    pare_packed *batch = golden_batch(f.file, f.step, "batch");
     const int64_t layers = f.model->config.num_hidden_layers;
     pare_tensor *hidden[16];
     assert_in_range(layers, 1, 15);
     assert_ok(pare_bert_hidden_states(&t, f.model, batch, hidden));
-    group g = {"hidden states", forward_tolerance, 0, 0, ""};
+    golden_group g = {"hidden states", forward_tolerance, 0, 0, ""};
     for (int64_t i = 0; i <= layers; i++) {
         char name[64];
         golden_array want = golden_read(
@@ -196,31 +109,32 @@ static void test_hidden_states(void **state)
         want = without_padding(want, batch);
         assert_int_equal(want.n, pare_tensor_size(hidden[i]));
         snprintf(name, sizeof name, "of layer %d", (int)i);
-        compare(&g, hidden[i]->data, &want, name);
+        golden_compare(&g, hidden[i]->data, &want, name);
         free(want.data);
     }
-    report(&g);
+    golden_report(&g);
 }
 
 static void test_logits_and_loss(void **state)
 {
     (void)state;
     NEED_GOLDEN();
-    group g = {"logits and loss", forward_tolerance, 0, 0, ""};
+    golden_group g = {"logits and loss", forward_tolerance, 0, 0, ""};
     for (int recording = 0; recording < 2; recording++) {
         pare_tape t;
         begin(&t, recording);
-        pare_packed *batch = read_batch("batch");
-        pare_tensor *logits = pare_bert_logits(&t, f.model, batch, 0);
-        pare_tensor *loss = pare_cross_entropy(&t, logits, read_labels("batch/labels"),
+        pare_packed *batch = golden_batch(f.file, f.step, "batch");
+        pare_tensor *logits = test_logits(&t, f.model, batch, 0);
+        const int32_t *labels = golden_labels(f.file, f.step, "batch/labels");
+        pare_tensor *loss = pare_cross_entropy(&t, logits, labels,
                                                1.0 / (double)batch->n_sentences);
         assert_ok(pare_tape_status(&t));
         golden_array want = golden_read(f.file, "forward/logits");
-        compare(&g, logits->data, &want, "logits");
+        golden_compare(&g, logits->data, &want, "logits");
         free(want.data);
-        compare_number(&g, loss->data[0], golden_number(f.file, "forward/loss"), "loss");
+        golden_compare_number(&g, loss->data[0], golden_number(f.file, "forward/loss"), "loss");
     }
-    report(&g);
+    golden_report(&g);
 }
 
 static void test_gradients(void **state)
@@ -231,14 +145,14 @@ static void test_gradients(void **state)
     begin(&t, true);
     for (int i = 0; i < f.model->n_params; i++)
         f.model->params[i]->tensor.has_grad = false;
-    pare_packed *batch = read_batch("batch");
-    pare_tensor *loss = class_loss(&t, batch, read_labels("batch/labels"));
+    pare_packed *batch = golden_batch(f.file, f.step, "batch");
+    pare_tensor *loss = class_loss(&t, batch, golden_labels(f.file, f.step, "batch/labels"));
     assert_ok(pare_tape_backward(&t, loss));
-    group g = {"gradients", gradient_tolerance, 0, 0, ""};
-    group noise = {"gradients of key.bias, all 0", gradient_tolerance, 0, 0, ""};
+    golden_group g = {"gradients", gradient_tolerance, 0, 0, ""};
+    golden_group noise = {"gradients of key.bias, all 0", gradient_tolerance, 0, 0, ""};
     compare_gradients(&g, &noise);
-    report(&g);
-    report(&noise);
+    golden_report(&g);
+    golden_report(&noise);
 }
 
 /* ---- regression ---- */
@@ -252,11 +166,11 @@ static void set_values(pare_param *p, const char *name)
     free(a.data);
 }
 
-static void compare_gradient_of(group *g, pare_param *p, const char *name)
+static void compare_gradient_of(golden_group *g, pare_param *p, const char *name)
 {
     golden_array want = golden_read(f.file, name);
     assert_int_equal(want.n, pare_tensor_size(&p->tensor));
-    compare(g, p->tensor.grad, &want, name);
+    golden_compare(g, p->tensor.grad, &want, name);
     free(want.data);
 }
 
@@ -275,21 +189,22 @@ static void test_regression(void **state)
     begin(&t, true);
     for (int i = 0; i < model->n_params; i++)
         model->params[i]->tensor.needs_grad = true;
-    pare_packed *batch = read_batch("batch");
+    pare_packed *batch = golden_batch(f.file, f.step, "batch");
     golden_array targets = golden_read(f.file, "regression/targets");
-    pare_tensor *scores = pare_bert_logits(&t, model, batch, 0);
+    pare_tensor *scores = test_logits(&t, model, batch, 0);
     pare_tensor *loss =
         pare_squared_error(&t, scores, targets.data, 1.0 / (double)batch->n_sentences);
     assert_ok(pare_tape_backward(&t, loss));
-    group forward = {"regression", forward_tolerance, 0, 0, ""};
-    group back = {"regression's gradients", gradient_tolerance, 0, 0, ""};
+    golden_group forward = {"regression", forward_tolerance, 0, 0, ""};
+    golden_group back = {"regression's gradients", gradient_tolerance, 0, 0, ""};
     golden_array want = golden_read(f.file, "regression/scores");
-    compare(&forward, scores->data, &want, "scores");
-    compare_number(&forward, loss->data[0], golden_number(f.file, "regression/loss"), "loss");
+    golden_compare(&forward, scores->data, &want, "scores");
+    golden_compare_number(&forward, loss->data[0], golden_number(f.file, "regression/loss"),
+                          "loss");
     compare_gradient_of(&back, model->classifier.weight, "regression/grad_weight");
     compare_gradient_of(&back, model->word_embeddings, "regression/grad_word_embeddings");
-    report(&forward);
-    report(&back);
+    golden_report(&forward);
+    golden_report(&back);
     free(want.data);
     free(targets.data);
     pare_model_free(model);
@@ -297,7 +212,8 @@ static void test_regression(void **state)
 
 /* ---- optimisers ---- */
 
-static void compare_weights(group *g, const pare_model *model, const char *variant, int after)
+static void compare_weights(golden_group *g, const pare_model *model, const char *variant,
+                            int after)
 {
     for (int i = 0; i < model->n_params; i++) {
         const pare_param *p = model->params[i];
@@ -306,13 +222,13 @@ static void compare_weights(group *g, const pare_model *model, const char *varia
             continue;
         golden_array want =
             golden_get(f.file, "%s/weights_after/%d/%s", variant, after, p->name);
-        compare(g, p->tensor.data, &want, p->name);
+        golden_compare(g, p->tensor.data, &want, p->name);
         free(want.data);
     }
 }
 
 typedef struct run_groups {
-    group losses, norms, rates, weights;
+    golden_group losses, norms, rates, weights;
 } run_groups;
 
 static void train_step(run_groups *g, pare_optimizer *o, const char *variant, int k)
@@ -321,18 +237,18 @@ static void train_step(run_groups *g, pare_optimizer *o, const char *variant, in
     begin(&t, true);
     char name[64];
     snprintf(name, sizeof name, "adamw/batch/%d", k);
-    pare_packed *batch = read_batch(name);
+    pare_packed *batch = golden_batch(f.file, f.step, name);
     snprintf(name, sizeof name, "adamw/batch/%d/labels", k);
-    pare_tensor *loss = class_loss(&t, batch, read_labels(name));
+    pare_tensor *loss = class_loss(&t, batch, golden_labels(f.file, f.step, name));
     assert_ok(pare_tape_backward(&t, loss));
     double norm = 0;
     const double rate = pare_linear_schedule(1e-3, k, 3, 12);
     assert_ok(pare_optimizer_norm(o, &norm));
     pare_optimizer_step(o, rate, pare_clip_factor(norm, 1.0));
     snprintf(name, sizeof name, "%s/loss/%d", variant, k);
-    compare_number(&g->losses, loss->data[0], golden_number(f.file, name), name);
+    golden_compare_number(&g->losses, loss->data[0], golden_number(f.file, name), name);
     snprintf(name, sizeof name, "%s/grad_norm/%d", variant, k);
-    compare_number(&g->norms, norm, golden_number(f.file, name), name);
+    golden_compare_number(&g->norms, norm, golden_number(f.file, name), name);
     snprintf(name, sizeof name, "%s/lr/%d", variant, k);
     const double want = golden_number(f.file, name);
     assert_true(fabs(rate - want) <= 1e-15 * want);
@@ -360,9 +276,9 @@ static void run_optimizer(const char *variant)
     f.model = model;
     assert_int_equal(o->updates, 12);
     print_message("  %s:\n", variant);
-    report(&g.losses);
-    report(&g.norms);
-    report(&g.weights);
+    golden_report(&g.losses);
+    golden_report(&g.norms);
+    golden_report(&g.weights);
     pare_arena_free(arena);
     pare_model_free(trained);
 }

@@ -269,6 +269,25 @@ static void check_attention(void **state)
         }
 }
 
+static pare_tensor *run_gate_heads(pare_tape *t, pare_tensor **in, const check *c)
+{
+    (void)c;
+    return pare_gate_heads(t, in[0], in[1]);
+}
+
+static void check_gate_heads(void **state)
+{
+    (void)state;
+    static const int64_t shapes[][2] = {{3, 5}, {1, 1}, {4, 17}}; /* heads, size */
+    for (int s = 0; s < 3; s++)
+        for (int per_row = 0; per_row < 2; per_row++) {
+            check c = {.name = "gate_heads", .run = run_gate_heads};
+            add_input(&c, 37, shapes[s][0] * shapes[s][1], 0);
+            add_input(&c, per_row ? 37 : 1, shapes[s][0], 0);
+            check_op(&c);
+        }
+}
+
 static pare_tensor *run_add_norm(pare_tape *t, pare_tensor **in, const check *c)
 {
     return pare_add_norm(t, in[0], in[1], in[2], in[3], 1e-5, c->which, site(c));
