@@ -47,6 +47,9 @@ pare_status pare_import(const char *directory, pare_model **out);
 /* Writes a directory that transformers loads with equal logits. It is made if it is missing; each
  * file in it is replaced atomically. */
 pare_status pare_export(const pare_model *model, const char *directory);
+/* The same for one version of transformers: 5, or 4, which can load layers with fewer heads. For 5
+ * removed heads are written as zeros. */
+pare_status pare_export_for(const pare_model *model, const char *directory, int transformers);
 
 /* Reads and writes pare's one-file model (docs/checkpoint.md). Saving is atomic: the file has its
  * old or its new content, whatever happens. */

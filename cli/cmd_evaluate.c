@@ -1,12 +1,9 @@
 /* cmd_evaluate.c: pare evaluate: a model, or a file of predictions, judged on a task. */
 #include "tasks/evaluate.h"
 
-#include <string.h>
-
 #include "cli/console.h"
 #include "cli/options.h"
 #include "cli/progress_line.h"
-#include "core/file.h"
 
 static pare_status check(const pare_options *options)
 {
@@ -21,32 +18,12 @@ static pare_status check(const pare_options *options)
 
 static pare_status evaluate(const pare_options *o, pare_json **result)
 {
-    pare_evaluate_options what = {
-        .model = o->model,
-        .predictions = o->predictions,
-        .data = pare_options_data(o),
-        .max_seq_length = o->max_seq_length,
-        .batch_size = o->eval_batch_size,
-    };
+    const pare_evaluate_options what = pare_options_evaluate(o);
     pare_progress_view view;
     pare_progress progress = pare_progress_view_init(&view);
     pare_status status = pare_evaluate(&what, &progress, result);
 
     pare_progress_view_end(&view);
-    return status;
-}
-
-/* The object that --json prints, as a file. */
-static pare_status write_file(const char *path, const pare_json *result)
-{
-    char *text = pare_json_dump(result, 0, 17);
-
-    if (!text)
-        return PARE_MEMORY;
-    size_t n = strlen(text);
-    text[n] = '\n'; /* in the NUL's place */
-    pare_status status = pare_file_replace(path, text, n + 1);
-    pare_free(text);
     return status;
 }
 
@@ -56,10 +33,6 @@ pare_status pare_command_evaluate(const pare_options *options)
 
     PARE_TRY(check(options));
     pare_status status = evaluate(options, &result);
-    if (status == PARE_OK && options->output)
-        status = write_file(options->output, result);
-    if (status == PARE_OK)
-        return pare_out_result(result, options->json);
-    pare_json_free(result);
-    return status;
+    return status == PARE_OK ? pare_out_result_and_file(result, options->json, options->output)
+                             : status;
 }

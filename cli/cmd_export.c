@@ -24,7 +24,7 @@ pare_status pare_command_export(const pare_options *options)
     pare_status status = pare_model_open(options->operands[0], &model);
 
     if (status == PARE_OK)
-        status = pare_export(model, options->operands[1]);
+        status = pare_export_for(model, options->operands[1], options->for_transformers[0] - '0');
     if (status == PARE_OK)
         status = report(options, model);
     pare_model_free(model);

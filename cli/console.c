@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "core/file.h"
 #include "core/memory.h"
 
 static pare_console console;
@@ -221,6 +222,29 @@ pare_status pare_out_result(pare_json *object, bool json)
     out_members(object);
     pare_json_free(object);
     return PARE_OK;
+}
+
+pare_status pare_result_file(const char *path, const pare_json *result)
+{
+    char *text = pare_json_dump(result, 0, 17);
+
+    if (!text)
+        return PARE_MEMORY;
+    size_t n = strlen(text);
+    text[n] = '\n'; /* in the NUL's place */
+    pare_status status = pare_file_replace(path, text, n + 1);
+    pare_free(text);
+    return status;
+}
+
+pare_status pare_out_result_and_file(pare_json *object, bool json, const char *path)
+{
+    pare_status status = path ? pare_result_file(path, object) : PARE_OK;
+
+    if (status == PARE_OK)
+        return pare_out_result(object, json);
+    pare_json_free(object);
+    return status;
 }
 
 pare_status pare_console_finish(void)

@@ -37,6 +37,10 @@ pare_status pare_out_json(pare_json *object);
 /* A command's result, as that line with `json`, else for people: a line a member, those of objects
  * inside with the object's name before. Frees it. */
 pare_status pare_out_result(pare_json *object, bool json);
+/* The object that --json prints, as a file: replaced whole. */
+pare_status pare_result_file(const char *path, const pare_json *result);
+/* Both; path NULL: no file. */
+pare_status pare_out_result_and_file(pare_json *object, bool json, const char *path);
 
 /* What is left to be written is written. PARE_IO if any write to standard output failed. */
 pare_status pare_console_finish(void);

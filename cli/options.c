@@ -15,7 +15,7 @@ enum {
 #define COMMAND(id, ...) id = 1 << PARE_COMMAND_##id,
 #include "cli/commands.def"
     EVERY = (1 << PARE_COMMAND_COUNT) - 1,
-    TEXTS = FINETUNE | EVALUATE | DROP_LAYERS,
+    TEXTS = FINETUNE | EVALUATE | DROP_LAYERS | HEADS,
     LINE = 1 << 30
 };
 _Static_assert(PARE_COMMAND_COUNT < 30, "a bit a command, and LINE");
@@ -349,6 +349,14 @@ pare_data_options pare_options_data(const pare_options *o)
     return (pare_data_options){.task = o->task, .data = o->data, .split = o->split,
                                .text_column = o->text_column, .pair_column = o->pair_column,
                                .label_column = o->label_column, .strict = o->strict};
+}
+
+pare_evaluate_options pare_options_evaluate(const pare_options *o)
+{
+    return (pare_evaluate_options){.model = o->model, .predictions = o->predictions,
+                                   .data = pare_options_data(o),
+                                   .max_seq_length = o->max_seq_length,
+                                   .batch_size = o->eval_batch_size};
 }
 
 void pare_options_train(const pare_options *options, pare_train_options *out)

@@ -11,6 +11,7 @@
 #define PARE_CLI_OPTIONS_H
 
 #include "cli/commands.h"
+#include "tasks/evaluate.h"
 #include "tasks/trainer.h"
 
 typedef enum pare_option_kind {
@@ -95,6 +96,8 @@ pare_status pare_option_need(const pare_options *options, const char *name, cons
 
 /* The options that say which data are read. */
 pare_data_options pare_options_data(const pare_options *options);
+/* ... and what is judged on them. */
+pare_evaluate_options pare_options_evaluate(const pare_options *options);
 
 /* The options that the trainer takes. Strings are borrowed from `options`. */
 void pare_options_train(const pare_options *options, pare_train_options *out);

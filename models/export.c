@@ -61,10 +61,70 @@ static int config_digits(const pare_config *c)
     return 15;
 }
 
+/* ---- Layers with fewer heads ----
+ * transformers gives every layer the same heads. So heads that were removed come back as rows and
+ * columns of zeros: their context is zero, and the logits stay. Version 4 can also do without them:
+ * config.json's pruned_heads names as many, the last ones, and the tensors stay small. */
+
+/* to[rows of `to`, :] begins with from's rows and columns; the rest stays zero. */
+static void copy_corner(pare_tensor *to, const pare_tensor *from)
+{
+    for (int64_t r = 0; r < from->rows; r++)
+        memcpy(to->data + r * to->cols, from->data + r * from->cols,
+               (size_t)from->cols * sizeof(real));
+}
+
+/* The same model with every layer whole. */
+static pare_status with_all_heads(const pare_model *model, pare_model **out)
+{
+    pare_config config = model->config;
+    config.layers = NULL;
+    PARE_TRY(pare_model_like(model, &config, out));
+    for (int i = 0; i < model->n_params; i++) {
+        pare_param *to = pare_model_find(*out, model->params[i]->name);
+        copy_corner(&to->tensor, &model->params[i]->tensor);
+    }
+    return PARE_OK;
+}
+
+/* {"3": [8, 9, 10, 11]}: of layer 3 the first 8 heads are left. */
+static pare_json *pruned_heads(const pare_config *config)
+{
+    pare_json *object = pare_json_new_object();
+    for (int64_t i = 0; i < config->num_hidden_layers; i++) {
+        const int64_t left = pare_config_layer(config, i).num_attention_heads;
+        char name[24];
+        pare_json *list = pare_json_new_array();
+        snprintf(name, sizeof name, "%lld", (long long)i);
+        for (int64_t h = left; h < config->num_attention_heads; h++)
+            pare_json_append_int(list, h);
+        if (left < config->num_attention_heads)
+            pare_json_set(object, name, list);
+        else
+            pare_json_free(list);
+    }
+    return object;
+}
+
+/* In version 4 a layer without any head cannot be built. */
+static pare_status check_small_heads(const pare_config *config)
+{
+    for (int64_t i = 0; i < config->num_hidden_layers; i++)
+        if (pare_config_layer(config, i).num_attention_heads == 0)
+            return pare_hint(pare_fail(PARE_INPUT, "layer %lld has no head left, which "
+                                       "transformers 4 cannot build", (long long)i),
+                             "export without --for-transformers 4");
+    return PARE_OK;
+}
+
 /* What transformers needs to build the model, under its names. */
 static pare_json *make_config(const pare_model *model)
 {
-    pare_json *json = pare_config_to_json(&model->config);
+    pare_config whole = model->config;
+    whole.layers = NULL; /* said by pruned_heads */
+    pare_json *json = pare_config_to_json(&whole);
+    if (model->config.layers)
+        pare_json_set(json, "pruned_heads", pruned_heads(&model->config));
     pare_json *architectures = pare_json_new_array();
     bool head = model->classifier.weight != NULL;
     pare_json_append_string(architectures, head ? "BertForSequenceClassification" : "BertModel");
@@ -159,26 +219,6 @@ static pare_status write_weights(const pare_model *model, const char *directory)
     return status;
 }
 
-/* transformers gives every layer the same heads, and every head hidden_size / heads columns. */
-static pare_status check_layers(const pare_model *model)
-{
-    const pare_config *c = &model->config;
-    for (int64_t i = 0; i < c->num_hidden_layers; i++) {
-        const pare_layer *l = &model->layers[i];
-        if (l->num_heads == c->num_attention_heads &&
-            l->num_heads * l->head_size == c->hidden_size && l->query.out == c->hidden_size &&
-            l->intermediate.out == c->intermediate_size)
-            continue;
-        return pare_fail(PARE_INPUT, "layer %lld has %lld heads of %lld and %lld intermediate "
-                         "columns; transformers' BERT must have %lld of %lld and %lld in every "
-                         "layer", (long long)i, (long long)l->num_heads, (long long)l->head_size,
-                         (long long)l->intermediate.out, (long long)c->num_attention_heads,
-                         (long long)(c->hidden_size / c->num_attention_heads),
-                         (long long)c->intermediate_size);
-    }
-    return PARE_OK;
-}
-
 /* Files that transformers would read instead of, or beside, what is written here. */
 static void note_strangers(const char *directory)
 {
@@ -192,12 +232,10 @@ static void note_strangers(const char *directory)
     }
 }
 
-pare_status pare_export(const pare_model *model, const char *directory)
+/* Every file, from a model that transformers can build. */
+static pare_status write_all(const pare_model *model, const char *directory)
 {
     const char *vocabulary = model->vocabulary.text;
-    if (!vocabulary)
-        return pare_fail(PARE_INPUT, "the model has no vocabulary, so it cannot be exported");
-    PARE_TRY(check_layers(model));
     PARE_TRY(pare_make_directories(directory));
     note_strangers(directory);
     PARE_TRY(write_bytes(directory, "vocab.txt", vocabulary, strlen(vocabulary)));
@@ -206,4 +244,25 @@ pare_status pare_export(const pare_model *model, const char *directory)
     PARE_TRY(write_json(directory, "config.json", make_config(model),
                         config_digits(&model->config)));
     return write_weights(model, directory);
+}
+
+pare_status pare_export_for(const pare_model *model, const char *directory, int transformers)
+{
+    pare_model *whole = NULL;
+    if (!model->vocabulary.text)
+        return pare_fail(PARE_INPUT, "the model has no vocabulary, so it cannot be exported");
+    if (model->config.layers && transformers == 4)
+        PARE_TRY(check_small_heads(&model->config));
+    if (!model->config.layers || transformers == 4)
+        return write_all(model, directory);
+    pare_status status = with_all_heads(model, &whole);
+    if (status == PARE_OK)
+        status = write_all(whole, directory);
+    pare_model_free(whole);
+    return status;
+}
+
+pare_status pare_export(const pare_model *model, const char *directory)
+{
+    return pare_export_for(model, directory, 5);
 }

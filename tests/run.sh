@@ -22,7 +22,7 @@ if [ $# -eq 0 ]; then
         [ -f "tests/${one##*/}.c" ] && set -- "$@" "$one"
     done
     for one in tests/*.sh; do
-        [ "$one" = tests/run.sh ] || set -- "$@" "$one"
+        [ "$one" = tests/run.sh ] || [ ! -x "$one" ] || set -- "$@" "$one" # or it is no script
     done
 fi
 logs=$(mktemp -d) || exit 1

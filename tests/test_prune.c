@@ -2,6 +2,7 @@
  * a pruned model is a model like any other. */
 #include "prune/heads.h"
 #include "prune/layers.h"
+#include "tasks/student.h"
 #include "tests/batch.h"
 
 static pare_config small_config(void)
@@ -204,6 +205,53 @@ static void test_choosing_heads(void **state)
     free_sentences(&s);
 }
 
+/* scipy.special.betainc(n/2 - 1, 1/2, 1 - r^2) of scipy 1.18. */
+static void test_p_values(void **state)
+{
+    (void)state;
+    static const struct row {
+        double r;
+        int64_t n;
+        double p;
+    } rows[] = {{0.5, 10, 0.14111328125000006},  {0, 5, 1},
+                {0.9, 72, 6.005783447240228e-27}, {-0.3, 72, 0.01045820606056104},
+                {0.999, 3, 0.028472874812479326}, {0.1, 1000, 0.0015441161074011803},
+                {-0.99999, 20, 9.495751895674682e-44}, {1, 8, 0}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const double p = pare_correlation_p(rows[i].r, rows[i].n);
+        assert_true(fabs(p - rows[i].p) <= 1e-12 * rows[i].p);
+    }
+    assert_true(isnan(pare_correlation_p(0.5, 2)));
+    assert_true(isnan(pare_correlation_p(NAN, 9)));
+}
+
+/* Importing what was exported gives the same logits: removed heads come back as zeros. */
+static void test_export_of_removed_heads(void **state)
+{
+    (void)state;
+    sentences s = new_sentences();
+    pare_model *model = small_model(), *smaller = NULL, *back = NULL;
+    pare_head_list heads;
+    const bool off[15] = {1, 0, 0, 1, 1, 1, 0, 1, 0, 0, 0, 0, 1, 0, 1};
+    char text[1024] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n", dir[TEST_PATH];
+    for (int i = 5; i < 50; i++)
+        snprintf(text + strlen(text), sizeof text - strlen(text), "w%d\n", i);
+    const pare_vocabulary_spec vocabulary = {text, true, -1, true};
+    assert_ok(pare_model_set_vocabulary(model, &vocabulary));
+    assert_ok(pare_heads_list(s.arena, model, &heads));
+    assert_ok(pare_heads_remove(model, &heads, off, &smaller));
+    test_dir_make(dir);
+    assert_ok(pare_export(smaller, dir));
+    assert_ok(pare_import(dir, &back));
+    assert_int_equal(pare_model_parameters(back), pare_model_parameters(model));
+    assert_near(run(&s, back, NULL), run(&s, smaller, NULL));
+    assert_int_equal(pare_export_for(smaller, dir, 4), PARE_INPUT); /* layer 1 has no head */
+    pare_model_free(back);
+    pare_model_free(smaller);
+    pare_model_free(model);
+    free_sentences(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -213,6 +261,8 @@ int main(void)
         cmocka_unit_test(test_dropped_layers_keep_their_weights),
         cmocka_unit_test(test_removed_heads),
         cmocka_unit_test(test_choosing_heads),
+        cmocka_unit_test(test_export_of_removed_heads),
+        cmocka_unit_test(test_p_values),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,74 @@
+#!/bin/sh
+# tests/prune.sh: pare drop-layers and pare heads from outside, on the demo's model of two layers.
+# One line a failure; the last line is `N passed, N failed`.
+cd "$(dirname "$0")/.." || exit 1
+. tests/program.sh
+
+run 0 demo --output demo -q
+cp demo/run/best.h5 model.h5
+texts="--task SST-2 --data demo/corpus"
+train="--model model.h5 $texts --train-examples 64"
+
+# ---- Layer drop ----
+run 0 drop-layers --model model.h5 --strategy top --count 1 top.h5 --json
+json strategy dropped kept parameters_before parameters
+prints '"dropped":[1],"kept":[0]'
+run 0 inspect top.h5 --json
+prints '"command":"drop-layers"'
+run 0 drop-layers --model model.h5 --layers 0 first.h5
+prints "kept                                1"
+run 0 drop-layers --model model.h5 --strategy contribution --count 1 \
+    --task SST-2 --data demo/corpus --json contribution.h5
+json dropped
+for wrong in "--strategy tpo --count 1" "--strategy top --count 2" "--strategy top --count 0" \
+    "--layers 2" "--layers 0,0" "--layers 0 --count 1" "--strategy top" "--layers 0,1" \
+    "--strategy contribution --count 1"; do
+    # shellcheck disable=SC2086 # one word an option
+    run 2 drop-layers --model model.h5 $wrong never.h5
+done
+# shellcheck disable=SC2086
+run 0 finetune $train --output dropped --drop-layers list:0 --max-steps 2
+says "dropped layers 0 of 2 (list); kept 1"
+# shellcheck disable=SC2086
+run 2 finetune $train --output dropped --drop-layers list:1 --max-steps 2 --resume
+says "drop_layers"
+# shellcheck disable=SC2086
+run 2 finetune $train --output never --drop-layers top:2
+
+# ---- Attention heads ----
+# shellcheck disable=SC2086
+run 0 heads sweep --model model.h5 $texts --all-but-one --output sweep.json --json
+json task split examples metric baseline heads verdicts alone difference low high verdict
+tail -n 1 out >want
+check "--output holds the object of --json" cmp -s want sweep.json
+# shellcheck disable=SC2086
+run 0 heads sweep --model model.h5 $texts --output again.json
+prints "layer  0 head  0"
+for score in token example; do
+    # shellcheck disable=SC2086
+    run 0 heads importance --model model.h5 $texts --score $score --json
+    json heads importance normalized
+done
+# shellcheck disable=SC2086
+run 0 heads prune --model model.h5 $texts --fraction 0.5 --step 0.25 --exact half.h5 --json
+json heads_before heads removed metrics_before metrics parameters_before parameters curve
+run 0 inspect half.h5 --json
+prints '"command":"heads prune"'
+# shellcheck disable=SC2086
+run 0 finetune $train --model half.h5 --output half --max-steps 2
+# shellcheck disable=SC2086
+run 0 heads prune --model half.h5 $texts --count 1 --score random --seed 3 less.h5
+# shellcheck disable=SC2086
+for wrong in "" "--count 0" "--count 9" "--fraction 0" "--fraction 0.5 --count 1" "--fraction 2" \
+    "--count 7 --at-least-one"; do
+    run 2 heads prune --model model.h5 $texts $wrong never.h5
+done
+run 2 heads tidy
+says "unknown study"
+run 2 heads correlate sweep.json
+echo '{}' >none.json
+run 3 heads correlate sweep.json none.json
+says "none.json"
+check "nothing was written" [ ! -e never.h5 ]
+
+finish
