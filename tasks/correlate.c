@@ -78,8 +78,8 @@ static pare_status check_same(const char *const *files, const scores *list, int 
     for (int i = 1; i < n; i++)
         if (list[i].n != list[0].n ||
             memcmp(list[i].place, list[0].place, (size_t)list[0].n * sizeof *list[0].place) != 0)
-            return pare_fail(PARE_INPUT, "%s has %lld heads, %s has %lld, or others: only sweeps of "
-                             "models of one shape can be correlated", files[0],
+            return pare_fail(PARE_INPUT, "%s has %lld heads, %s has %lld, or others: only sweeps "
+                             "of models of one shape can be correlated", files[0],
                              (long long)list[0].n, files[i], (long long)list[i].n);
     return PARE_OK;
 }
@@ -99,7 +99,7 @@ static pare_json *matrix(double (*value)(double r, int64_t n), const double *r, 
     return rows;
 }
 
-/* Both correlations of every pair, with their p-values, into `to`. values[n] are the files' lists. */
+/* Both correlations of every pair, with their p-values, into `to`; values[n] are the files'. */
 static pare_status correlate(const char *const *files, const double *const *values, int n,
                              int64_t heads, const char *of, pare_json *to)
 {
