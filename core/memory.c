@@ -92,8 +92,9 @@ void pare_arena_free(pare_arena *arena)
     pare_free(arena);
 }
 
-/* Large blocks ask the system for large pages: a product walks megabytes, and every page of
- * 4 KiB costs it an entry in the CPU's small cache of page tables. Only a wish: its failure means nothing. */
+/* Large blocks ask the system for large pages: a product walks megabytes, and every page of 4 KiB
+ * costs it an entry in the CPU's small cache of page tables. Only a wish: its failure means
+ * nothing. */
 static void ask_for_large_pages(const block *b)
 {
 #ifdef MADV_HUGEPAGE
