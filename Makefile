@@ -33,7 +33,7 @@ flags = $(or $(shell pkg-config --$(1) $(2) 2>/dev/null),$(3))
 INCLUDES := $(foreach p,hdf5 blis jansson inih libutf8proc,$(call flags,cflags,$p))
 LIBS := $(call flags,libs,hdf5,-lhdf5) $(call flags,libs,blis,-lblis) \
         $(call flags,libs,jansson,-ljansson) $(call flags,libs,inih,-linih) \
-        $(call flags,libs,libutf8proc,-lutf8proc) $(call flags,libs,zlib,-lz) -lm
+        $(call flags,libs,libutf8proc,-lutf8proc) $(call flags,libs,zlib,-lz) -llapacke -llapack -lm
 CMOCKA = $(call flags,libs,cmocka,-lcmocka)
 
 # ---- Files -------------------------------------------------------------------------------------

@@ -1,4 +1,7 @@
-/* op_gate.c: attention heads turned down or off. */
+/* op_gate.c: attention heads turned down or off, and the gates of ranks. */
+#include <math.h>
+#include <string.h>
+
 #include "autograd/ops.h"
 #include "core/threads.h"
 
@@ -97,4 +100,53 @@ void pare_gate_heads_grad(pare_tape *t, const pare_node *node)
     args.dx = pare_tape_gradient(t, node->in[0], &args.add);
     if (args.dx)
         run_tiles(&args, gate_dx_tile);
+}
+
+/* ---- hard concrete gates ---- */
+
+static const double stretch_low = -0.1, stretch_high = 1.1;
+
+typedef struct concrete_saved {
+    const double *u;
+    double beta;
+} concrete_saved;
+
+static double sigmoid_of(real log_alpha, double u, double beta)
+{
+    return 1 / (1 + exp(-(log(u) - log1p(-u) + (double)log_alpha) / beta));
+}
+
+pare_tensor *pare_hard_concrete(pare_tape *t, pare_tensor *log_alpha, const double *u, double beta)
+{
+    if (!log_alpha)
+        return NULL;
+    const int64_t n = log_alpha->cols;
+    pare_tensor *z = pare_tape_output(t, 1, n, log_alpha->needs_grad);
+    double *kept = pare_arena_alloc(t->step, (size_t)n * sizeof *kept);
+    if (!z || !kept)
+        return NULL;
+    memcpy(kept, u, (size_t)n * sizeof *kept);
+    for (int64_t i = 0; i < n; i++) {
+        const double s = sigmoid_of(log_alpha->data[i], u[i], beta);
+        z->data[i] = (real)fmin(fmax(s * (stretch_high - stretch_low) + stretch_low, 0), 1);
+    }
+    const concrete_saved saved = {kept, beta};
+    return pare_tape_record(t, PARE_OP_hard_concrete, z, (pare_tensor *[]){log_alpha}, 1, &saved,
+                            sizeof saved);
+}
+
+/* A gate that is shut or wide open passes nothing on. */
+void pare_hard_concrete_grad(pare_tape *t, const pare_node *node)
+{
+    const concrete_saved *saved = node->saved;
+    const pare_tensor *z = node->out;
+    pare_tensor *log_alpha = node->in[0];
+    bool add;
+    real *d = pare_tape_gradient(t, log_alpha, &add);
+    for (int64_t i = 0; d && i < z->cols; i++) {
+        const double s = sigmoid_of(log_alpha->data[i], saved->u[i], saved->beta);
+        const double slope = (stretch_high - stretch_low) * s * (1 - s) / saved->beta;
+        const bool open = z->data[i] > 0 && z->data[i] < 1;
+        d[i] = (add ? d[i] : 0) + (open ? (real)(slope * (double)z->grad[i]) : 0);
+    }
 }

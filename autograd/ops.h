@@ -27,6 +27,17 @@ pare_tensor *pare_embed(pare_tape *t, const pare_packed *batch, pare_tensor *wor
 pare_tensor *pare_linear(pare_tape *t, pare_tensor *x, pare_activation act, pare_tensor *w,
                          pare_tensor *b);
 
+/* y[n,out] = ((act(x)[n,in]·Pᵀ) ⊙ z)·Qᵀ + b: a factorised map with a gate a rank, p[rank,in],
+ * z[1,rank] (NULL: no gates), q[out,rank], b[1,out] (Wang et al. 2019, arXiv 1910.04732). Keeps
+ * act(x)·Pᵀ. */
+pare_tensor *pare_gated_linear(pare_tape *t, pare_tensor *x, pare_activation act, pare_tensor *p,
+                               pare_tensor *z, pare_tensor *q, pare_tensor *b);
+
+/* z[1,n] = clamp(1.2 s - 0.1, 0, 1), s = sigmoid((log u - log(1 - u) + log_alpha) / beta): hard
+ * concrete gates (Louizos et al. 2018, arXiv 1712.01312) of the uniform numbers u[n] in (0, 1). */
+pare_tensor *pare_hard_concrete(pare_tape *t, pare_tensor *log_alpha, const double *u,
+                                double beta);
+
 /* context[T, heads * size]: softmax(q·kᵀ / sqrt(size)) with dropout, times v, in each sentence and
  * head (Vaswani et al. 2017). With first_only, q and the context have one row a sentence: [CLS].
  * Keeps nothing but q, k, v: the gradient computes the probabilities again. q, k and v must be

@@ -6,14 +6,15 @@
 /* ---- As JSON ---- */
 
 /* {"heads":…,"head_size":…,"intermediate":…,"ranks":{…}}: ranks holds the factorised matrices. */
-static pare_json *layer_json(const pare_layer *layer)
+static pare_json *layer_json(const pare_model *model, int64_t index)
 {
+    const pare_layer *layer = &model->layers[index];
     pare_json *object = pare_json_new_object();
 
     pare_json_set_int(object, "heads", layer->num_heads);
     pare_json_set_int(object, "head_size", layer->head_size);
     pare_json_set_int(object, "intermediate", layer->intermediate.out);
-    pare_json_set(object, "ranks", pare_json_new_object());
+    pare_json_set(object, "ranks", pare_config_ranks(&model->config, index));
     return object;
 }
 
@@ -59,7 +60,7 @@ static pare_json *model_json(const pare_model *model, const char *path, pare_jso
     pare_json *object = pare_json_new_object(), *layers = pare_json_new_array();
 
     for (int64_t i = 0; i < model->config.num_hidden_layers; i++)
-        pare_json_append(layers, layer_json(&model->layers[i]));
+        pare_json_append(layers, layer_json(model, i));
     pare_json_set_string(object, "file", path);
     pare_json_set(object, "config", pare_config_to_json(&model->config));
     pare_json_set_int(object, "parameters", pare_model_parameters(model));

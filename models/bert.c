@@ -13,9 +13,21 @@ static pare_dropout_site site(const pare_bert_pass *f, int64_t layer, enum place
                                f->dropout < 0 ? probability : f->dropout};
 }
 
+/* A map outside the layers: dense. */
 static pare_tensor *linear(pare_tape *t, pare_tensor *x, pare_activation act, const pare_weight *w)
 {
     return pare_linear(t, x, act, &w->weight->tensor, &w->bias->tensor);
+}
+
+/* One of a layer's matrices, of either kind. */
+static pare_tensor *map(const pare_bert_pass *f, int64_t layer, pare_matrix matrix,
+                        pare_activation act, pare_tensor *x)
+{
+    const pare_weight *w = pare_layer_matrix(&f->model->layers[layer], matrix);
+    if (!w->p)
+        return linear(f->tape, x, act, w);
+    pare_tensor *z = f->rank_gates ? f->rank_gates[layer * PARE_MATRICES + matrix] : NULL;
+    return pare_gated_linear(f->tape, x, act, &w->p->tensor, z, &w->q->tensor, &w->bias->tensor);
 }
 
 static pare_tensor *add_norm(const pare_bert_pass *f, pare_tensor *a, pare_tensor *residual,
@@ -44,8 +56,9 @@ static pare_tensor *attend(const pare_bert_pass *f, int64_t index, pare_tensor *
     const pare_layer *w = &f->model->layers[index];
     pare_tape *t = f->tape;
     return pare_attention(
-        t, linear(t, queries, PARE_ACT_NONE, &w->query), linear(t, x, PARE_ACT_NONE, &w->key),
-        linear(t, x, PARE_ACT_NONE, &w->value), f->batch, w->num_heads, queries != x,
+        t, map(f, index, PARE_QUERY, PARE_ACT_NONE, queries),
+        map(f, index, PARE_KEY, PARE_ACT_NONE, x), map(f, index, PARE_VALUE, PARE_ACT_NONE, x),
+        f->batch, w->num_heads, queries != x,
         site(f, index, PLACE_ATTENTION, f->model->config.attention_probs_dropout_prob));
 }
 
@@ -54,14 +67,13 @@ static pare_tensor *finish(const pare_bert_pass *f, int64_t index, pare_tensor *
 {
     const pare_layer *w = &f->model->layers[index];
     const pare_config *c = &f->model->config;
-    pare_tape *t = f->tape;
     if (f->head_gates && f->head_gates[index])
-        a = pare_gate_heads(t, a, f->head_gates[index]);
-    pare_tensor *x = add_norm(f, linear(t, a, PARE_ACT_NONE, &w->attention_output), queries,
-                              &w->attention_norm, rows,
+        a = pare_gate_heads(f->tape, a, f->head_gates[index]);
+    pare_tensor *x = add_norm(f, map(f, index, PARE_ATTENTION_OUTPUT, PARE_ACT_NONE, a),
+                              queries, &w->attention_norm, rows,
                               site(f, index, PLACE_ATTENTION_OUTPUT, c->hidden_dropout_prob));
-    pare_tensor *h = linear(t, x, PARE_ACT_NONE, &w->intermediate);
-    return add_norm(f, linear(t, h, c->hidden_act, &w->output), x, &w->output_norm, rows,
+    pare_tensor *h = map(f, index, PARE_INTERMEDIATE, PARE_ACT_NONE, x);
+    return add_norm(f, map(f, index, PARE_OUTPUT, c->hidden_act, h), x, &w->output_norm, rows,
                     site(f, index, PLACE_OUTPUT, c->hidden_dropout_prob));
 }
 

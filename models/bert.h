@@ -21,6 +21,8 @@ typedef struct pare_bert_pass {
     double dropout;             /* < 0: the model's probabilities; else it replaces all of them */
     pare_tensor **head_gates;   /* [num_hidden_layers] of pare_gate_heads; NULL, there or in the
                                  * list: no gates. The last layer's have a row a sentence. */
+    pare_tensor **rank_gates;   /* [num_hidden_layers * PARE_MATRICES] z[1,rank] of factorised
+                                 * matrices; NULL, there or in the list: 1 */
 } pare_bert_pass;
 
 /* logits[n_sentences, n_labels] (a regression's scores: [n_sentences, 1]). NULL on failure, noted

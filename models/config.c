@@ -204,7 +204,23 @@ pare_layer_shape pare_config_layer(const pare_config *config, int64_t layer)
 {
     if (config->layers)
         return config->layers[layer];
-    return (pare_layer_shape){config->num_attention_heads};
+    return (pare_layer_shape){.num_attention_heads = config->num_attention_heads};
+}
+
+bool pare_config_layer_whole(const pare_config *config, int64_t layer)
+{
+    const pare_layer_shape s = pare_config_layer(config, layer);
+    bool dense = true;
+    for (int m = 0; m < PARE_MATRICES; m++)
+        dense = dense && s.rank[m] == 0;
+    return dense && s.num_attention_heads == config->num_attention_heads;
+}
+
+const char *pare_matrix_name(pare_matrix matrix)
+{
+    static const char *const names[PARE_MATRICES] = {"query", "key", "value", "attention_output",
+                                                     "intermediate", "output"};
+    return names[matrix];
 }
 
 int64_t pare_config_head_size(const pare_config *config)
@@ -212,14 +228,36 @@ int64_t pare_config_head_size(const pare_config *config)
     return config->hidden_size / config->num_attention_heads;
 }
 
+/* "ranks": {"query": 64, ...}: those of the factorised matrices. */
+static pare_status read_ranks(const pare_json *json, const char *where, int64_t layer,
+                              pare_layer_shape *out)
+{
+    const pare_json *ranks = pare_json_get(json, "ranks");
+    size_t known = 0;
+    for (int m = 0; m < PARE_MATRICES; m++) {
+        const pare_json *rank = pare_json_get(ranks, pare_matrix_name(m));
+        if (!rank)
+            continue;
+        known++;
+        out->rank[m] = pare_json_as_int(rank, -1);
+        if (out->rank[m] < 1 || out->rank[m] > MAX_SIZE)
+            return pare_fail(PARE_INPUT, "%s: layers[%lld].ranks.%s is no number from 1 to %d",
+                             where, (long long)layer, pare_matrix_name(m), MAX_SIZE);
+    }
+    if (known == pare_json_size(ranks))
+        return PARE_OK;
+    return pare_fail(PARE_INPUT, "%s: layers[%lld].ranks names a matrix that is not known", where,
+                     (long long)layer);
+}
+
 static pare_status read_layer(const pare_json *json, const char *where, int64_t layer,
                               const pare_config *config, pare_layer_shape *out)
 {
     const pare_json *heads = pare_json_get(json, "num_attention_heads");
     const int64_t most = config->num_attention_heads;
-    out->num_attention_heads = heads ? pare_json_as_int(heads, -1) : most;
+    *out = (pare_layer_shape){.num_attention_heads = heads ? pare_json_as_int(heads, -1) : most};
     if (out->num_attention_heads >= 0 && out->num_attention_heads <= most)
-        return PARE_OK;
+        return read_ranks(json, where, layer, out);
     return pare_fail(PARE_INPUT, "%s: layers[%lld].num_attention_heads is no number from 0 to %lld",
                      where, (long long)layer, (long long)most);
 }
@@ -229,6 +267,7 @@ pare_status pare_config_read_layers(const pare_json *json, const char *where, pa
 {
     const pare_json *list = pare_json_get(json, "layers");
     const int64_t n = config->num_hidden_layers;
+    config->gated = pare_json_get_bool(json, "gated", false);
     if (!list)
         return PARE_OK;
     if (!pare_json_is_array(list) || (int64_t)pare_json_size(list) != n)
@@ -242,13 +281,27 @@ pare_status pare_config_read_layers(const pare_json *json, const char *where, pa
     return PARE_OK;
 }
 
+pare_json *pare_config_ranks(const pare_config *config, int64_t layer)
+{
+    const pare_layer_shape s = pare_config_layer(config, layer);
+    pare_json *ranks = pare_json_new_object();
+    for (int m = 0; m < PARE_MATRICES; m++)
+        if (s.rank[m] > 0)
+            pare_json_set_int(ranks, pare_matrix_name(m), s.rank[m]);
+    return ranks;
+}
+
 static pare_json *layers_to_json(const pare_config *config)
 {
     pare_json *list = pare_json_new_array();
     for (int64_t i = 0; i < config->num_hidden_layers; i++) {
-        pare_json *one = pare_json_new_object();
+        pare_json *one = pare_json_new_object(), *ranks = pare_config_ranks(config, i);
         if (config->layers[i].num_attention_heads != config->num_attention_heads)
             pare_json_set_int(one, "num_attention_heads", config->layers[i].num_attention_heads);
+        if (pare_json_size(ranks) > 0)
+            pare_json_set(one, "ranks", ranks);
+        else
+            pare_json_free(ranks);
         pare_json_append(list, one);
     }
     return list;
@@ -280,5 +333,7 @@ pare_json *pare_config_to_json(const pare_config *config)
     pare_json_set_string(json, "position_embedding_type", "absolute");
     if (config->layers)
         pare_json_set(json, "layers", layers_to_json(config));
+    if (config->gated)
+        pare_json_set_bool(json, "gated", true);
     return json;
 }

@@ -6,9 +6,22 @@
 #include "core/kernels.h" /* pare_activation */
 #include "core/memory.h"
 
+/* The matrices of a layer, by the last parts of their names. */
+typedef enum pare_matrix {
+    PARE_QUERY,
+    PARE_KEY,
+    PARE_VALUE,
+    PARE_ATTENTION_OUTPUT,
+    PARE_INTERMEDIATE,
+    PARE_OUTPUT,
+    PARE_MATRICES
+} pare_matrix;
+const char *pare_matrix_name(pare_matrix matrix); /* "query", "attention_output", ... */
+
 /* What pruning left of one layer. */
 typedef struct pare_layer_shape {
     int64_t num_attention_heads; /* 0: nothing but the attention output's bias */
+    int64_t rank[PARE_MATRICES]; /* of a factorised matrix; 0: it is dense */
 } pare_layer_shape;
 
 typedef struct pare_config {
@@ -26,6 +39,7 @@ typedef struct pare_config {
     double layer_norm_eps;
     double initializer_range;
     int64_t pad_token_id;
+    bool gated; /* factorised matrices have a gate a rank: their masks are being trained */
     const pare_layer_shape *layers; /* [num_hidden_layers]; NULL: no layer was pruned; borrowed */
 } pare_config;
 
@@ -42,10 +56,14 @@ pare_json *pare_config_to_json(const pare_config *config);
 pare_status pare_config_read_layers(const pare_json *json, const char *where, pare_arena *arena,
                                     pare_config *config);
 
-/* The shape of one layer. */
+/* The shape of one layer, and whether it is whole: all heads, every matrix dense. */
+bool pare_config_layer_whole(const pare_config *config, int64_t layer);
 pare_layer_shape pare_config_layer(const pare_config *config, int64_t layer);
 /* Columns of a head: hidden_size / num_attention_heads, in every layer. */
 int64_t pare_config_head_size(const pare_config *config);
+
+/* {"query": 64, ...}: the ranks of a layer's factorised matrices. */
+pare_json *pare_config_ranks(const pare_config *config, int64_t layer);
 
 const char *pare_activation_name(pare_activation activation); /* "gelu", ... */
 

@@ -10,7 +10,12 @@
 /* ---- The tensors of a BERT, in the order and under the names of Hugging Face ---- */
 
 /* A side of a tensor: a size of the config, the columns of a layer's heads, or the labels. */
-typedef enum side { ONE, HIDDEN, HEADS, INTERMEDIATE, VOCABULARY, POSITIONS, TYPES, LABELS } side;
+typedef enum side {
+    ONE, HIDDEN, HEADS, INTERMEDIATE, VOCABULARY, POSITIONS, TYPES, LABELS, RANK
+} side;
+
+/* Which rows of a layer's matrix there are. */
+typedef enum presence { ALWAYS, DENSE, FACTORISED, GATED } presence;
 
 /* place: the offset of the pointer to the tensor, in pare_model or in pare_layer. */
 typedef struct row {
@@ -18,16 +23,25 @@ typedef struct row {
     side rows, cols; /* rows ONE: a vector */
     bool decay;
     size_t place;
+    presence when;      /* the matrix is of this kind */
+    pare_matrix matrix;
 } row;
 
 #define MAP(name_, rows_, cols_, type_, weight_)                                                   \
-    {name_ ".weight", rows_, cols_, true, offsetof(type_, weight_.weight)},                        \
-    {name_ ".bias", ONE, rows_, false, offsetof(type_, weight_.bias)}
+    {name_ ".weight", rows_, cols_, true, offsetof(type_, weight_.weight), ALWAYS, 0},             \
+    {name_ ".bias", ONE, rows_, false, offsetof(type_, weight_.bias), ALWAYS, 0}
+#define MATRIX(name_, rows_, cols_, weight_, matrix_)                                              \
+    {name_ ".weight", rows_, cols_, true, offsetof(pare_layer, weight_.weight), DENSE, matrix_},   \
+    {name_ ".p", RANK, cols_, true, offsetof(pare_layer, weight_.p), FACTORISED, matrix_},         \
+    {name_ ".q", rows_, RANK, true, offsetof(pare_layer, weight_.q), FACTORISED, matrix_},         \
+    {name_ ".log_alpha", ONE, RANK, false, offsetof(pare_layer, weight_.log_alpha), GATED,         \
+     matrix_},                                                                                     \
+    {name_ ".bias", ONE, rows_, false, offsetof(pare_layer, weight_.bias), ALWAYS, matrix_}
 #define NORM(name_, type_, norm_)                                                                  \
-    {name_ ".weight", ONE, HIDDEN, false, offsetof(type_, norm_.weight)},                          \
-    {name_ ".bias", ONE, HIDDEN, false, offsetof(type_, norm_.bias)}
+    {name_ ".weight", ONE, HIDDEN, false, offsetof(type_, norm_.weight), ALWAYS, 0},               \
+    {name_ ".bias", ONE, HIDDEN, false, offsetof(type_, norm_.bias), ALWAYS, 0}
 #define TABLE(name_, rows_, place_)                                                                \
-    {name_ ".weight", rows_, HIDDEN, true, offsetof(pare_model, place_)}
+    {name_ ".weight", rows_, HIDDEN, true, offsetof(pare_model, place_), ALWAYS, 0}
 
 static const row embedding_rows[] = {
     TABLE("bert.embeddings.word_embeddings", VOCABULARY, word_embeddings),
@@ -36,13 +50,13 @@ static const row embedding_rows[] = {
     NORM("bert.embeddings.LayerNorm", pare_model, embeddings_norm),
 };
 static const row layer_rows[] = {
-    MAP("attention.self.query", HEADS, HIDDEN, pare_layer, query),
-    MAP("attention.self.key", HEADS, HIDDEN, pare_layer, key),
-    MAP("attention.self.value", HEADS, HIDDEN, pare_layer, value),
-    MAP("attention.output.dense", HIDDEN, HEADS, pare_layer, attention_output),
+    MATRIX("attention.self.query", HEADS, HIDDEN, query, PARE_QUERY),
+    MATRIX("attention.self.key", HEADS, HIDDEN, key, PARE_KEY),
+    MATRIX("attention.self.value", HEADS, HIDDEN, value, PARE_VALUE),
+    MATRIX("attention.output.dense", HIDDEN, HEADS, attention_output, PARE_ATTENTION_OUTPUT),
     NORM("attention.output.LayerNorm", pare_layer, attention_norm),
-    MAP("intermediate.dense", INTERMEDIATE, HIDDEN, pare_layer, intermediate),
-    MAP("output.dense", HIDDEN, INTERMEDIATE, pare_layer, output),
+    MATRIX("intermediate.dense", INTERMEDIATE, HIDDEN, intermediate, PARE_INTERMEDIATE),
+    MATRIX("output.dense", HIDDEN, INTERMEDIATE, output, PARE_OUTPUT),
     NORM("output.LayerNorm", pare_layer, output_norm),
 };
 static const row pooler_rows[] = {MAP("bert.pooler.dense", HIDDEN, HIDDEN, pare_model, pooler)};
@@ -54,6 +68,46 @@ enum {
     N_PAIR = 2 /* the pooler's and the head's weight and bias */
 };
 
+/* Whether a layer of this shape has the row's tensor. */
+static bool has_row(const pare_config *config, int64_t layer, const row *r)
+{
+    const bool factorised = pare_config_layer(config, layer).rank[r->matrix] > 0;
+    switch (r->when) {
+    case DENSE: return !factorised;
+    case FACTORISED: return factorised;
+    case GATED: return factorised && config->gated;
+    case ALWAYS: break;
+    }
+    return true;
+}
+
+static int64_t count_layer(const pare_config *config, int64_t layer)
+{
+    int64_t n = 0;
+    for (int i = 0; i < N_LAYER; i++)
+        n += has_row(config, layer, &layer_rows[i]);
+    return n;
+}
+
+static int64_t count_layers(const pare_config *config)
+{
+    int64_t n = 0;
+    if (!config->layers)
+        return config->num_hidden_layers * count_layer(config, 0);
+    for (int64_t i = 0; i < config->num_hidden_layers; i++)
+        n += count_layer(config, i);
+    return n;
+}
+
+/* The layer's `index`-th row that it has. */
+static const row *layer_row(const pare_config *config, int64_t layer, int64_t index)
+{
+    const row *r = layer_rows;
+    for (;; r++)
+        if (has_row(config, layer, r) && index-- == 0)
+            return r;
+}
+
 /* The row of tensor `index`; *layer is its layer as in pare_param. */
 static const row *find_row(const pare_config *config, bool with_pooler, int64_t index, int *layer)
 {
@@ -61,12 +115,12 @@ static const row *find_row(const pare_config *config, bool with_pooler, int64_t 
     if (index < N_EMBEDDING)
         return &embedding_rows[index];
     index -= N_EMBEDDING;
-    *layer = (int)config->num_hidden_layers;
-    if (index < config->num_hidden_layers * N_LAYER) {
-        *layer = (int)(index / N_LAYER);
-        return &layer_rows[index % N_LAYER];
+    for (*layer = 0; *layer < config->num_hidden_layers; (*layer)++) {
+        const int64_t n = count_layer(config, *layer);
+        if (index < n)
+            return layer_row(config, *layer, index);
+        index -= n;
     }
-    index -= config->num_hidden_layers * N_LAYER;
     if (with_pooler && index < N_PAIR)
         return &pooler_rows[index];
     return &head_rows[index - (with_pooler ? N_PAIR : 0)];
@@ -84,14 +138,23 @@ static int64_t side_size(const pare_config *config, int64_t n_labels, int layer,
     case POSITIONS: return config->max_position_embeddings;
     case TYPES: return config->type_vocab_size;
     case LABELS: return n_labels;
+    case RANK: return 0; /* a matrix's own: see row_size */
     case ONE: break;
     }
     return 1;
 }
 
+/* The same for a side of the row's tensor. */
+static int64_t row_size(const pare_config *config, int64_t n_labels, int layer, const row *r,
+                        side which)
+{
+    return which == RANK ? pare_config_layer(config, layer).rank[r->matrix]
+                         : side_size(config, n_labels, layer, which);
+}
+
 int64_t pare_slot_count(const pare_config *config, bool with_pooler, int64_t n_labels)
 {
-    return N_EMBEDDING + config->num_hidden_layers * N_LAYER + (with_pooler ? N_PAIR : 0) +
+    return N_EMBEDDING + count_layers(config) + (with_pooler ? N_PAIR : 0) +
            (n_labels > 0 ? N_PAIR : 0);
 }
 
@@ -101,8 +164,8 @@ static void fill_slot(const pare_config *config, int64_t n_labels, const row *r,
 {
     bool in_layer = layer >= 0 && layer < config->num_hidden_layers;
     out->rank = r->rows == ONE ? 1 : 2;
-    out->rows = side_size(config, n_labels, layer, r->rows);
-    out->cols = side_size(config, n_labels, layer, r->cols);
+    out->rows = row_size(config, n_labels, layer, r, r->rows);
+    out->cols = row_size(config, n_labels, layer, r, r->cols);
     out->layer = layer;
     out->decay = r->decay;
     if (in_layer)
@@ -159,11 +222,19 @@ static void place_param(pare_model *model, const row *r, int layer, pare_param *
     memcpy(base + r->place, &param, sizeof param);
 }
 
+pare_weight *pare_layer_matrix(pare_layer *l, pare_matrix matrix)
+{
+    pare_weight *const maps[PARE_MATRICES] = {&l->query, &l->key, &l->value,
+                                              &l->attention_output, &l->intermediate, &l->output};
+    return maps[matrix];
+}
+
 /* in and out of a linear map are its weight's columns and rows, [out, in] in memory. */
 static void set_size(pare_weight *w)
 {
-    w->in = w->weight ? w->weight->tensor.cols : 0;
-    w->out = w->weight ? w->weight->tensor.rows : 0;
+    const pare_param *from = w->p ? w->p : w->weight, *to = w->q ? w->q : w->weight;
+    w->in = from ? from->tensor.cols : 0;
+    w->out = to ? to->tensor.rows : 0;
 }
 
 /* The sizes beside the pointers, from the tensors. */
@@ -174,10 +245,8 @@ static void set_sizes(pare_model *model)
         pare_layer *l = &model->layers[i];
         l->num_heads = pare_config_layer(c, i).num_attention_heads;
         l->head_size = pare_config_head_size(c);
-        pare_weight *maps[] = {&l->query, &l->key, &l->value, &l->attention_output,
-                               &l->intermediate, &l->output};
-        for (size_t k = 0; k < sizeof maps / sizeof *maps; k++)
-            set_size(maps[k]);
+        for (int m = 0; m < PARE_MATRICES; m++)
+            set_size(pare_layer_matrix(l, m));
     }
     set_size(&model->pooler);
     set_size(&model->classifier);
@@ -210,7 +279,7 @@ static bool copy_shapes(pare_model *model)
     const pare_layer_shape *from = c->layers;
     bool whole = true;
     for (int64_t i = 0; from && i < c->num_hidden_layers; i++)
-        whole = whole && from[i].num_attention_heads == c->num_attention_heads;
+        whole = whole && pare_config_layer_whole(c, i);
     c->layers = NULL;
     if (whole)
         return true;
@@ -453,4 +522,14 @@ pare_status pare_model_like(const pare_model *old, const pare_config *config, pa
     else
         pare_model_free(model);
     return status;
+}
+
+void pare_model_copy_same(pare_model *to, const pare_model *from)
+{
+    for (int i = 0; i < to->n_params; i++) {
+        const pare_param *p = pare_model_find(from, to->params[i]->name);
+        pare_tensor *x = &to->params[i]->tensor;
+        if (p && p->tensor.rows == x->rows && p->tensor.cols == x->cols)
+            memcpy(x->data, p->tensor.data, (size_t)pare_tensor_size(x) * sizeof(real));
+    }
 }

@@ -12,12 +12,15 @@
 #include "core/tensor.h"
 #include "models/config.h"
 
-/* y = x·Wᵀ + b for x[T, in], y[T, out]. Later kinds (factorised, int8) are more values here and one
- * more row in the table of models/weight.c. */
+/* y = x·Wᵀ + b for x[T, in], y[T, out]; factorised, y = ((x·Pᵀ) ⊙ z)·Qᵀ + b with gates z that come
+ * from log_alpha while masks are trained, and are 1 otherwise (Wang et al. 2019, arXiv 1910.04732).
+ * Members that a kind has no use for are NULL. */
 typedef struct pare_weight {
     int64_t in, out;
-    pare_param *weight; /* [out, in] */
-    pare_param *bias;   /* [out] */
+    pare_param *weight;    /* [out, in] */
+    pare_param *p, *q;     /* [rank, in], [out, rank]: then weight is NULL */
+    pare_param *log_alpha; /* [rank] */
+    pare_param *bias;      /* [out] */
 } pare_weight;
 
 typedef struct pare_norm {
@@ -83,6 +86,12 @@ void pare_slot_at(const pare_config *config, bool with_pooler, int64_t n_labels,
 /* A model of another shape that goes on where `old` stands: with a pooler and a head where it has
  * them, its texts, labels and history; tensors of zeros. */
 pare_status pare_model_like(const pare_model *old, const pare_config *config, pare_model **out);
+
+/* Copies the tensors that have the same name and shape in both. */
+void pare_model_copy_same(pare_model *to, const pare_model *from);
+
+/* One of a layer's matrices. */
+pare_weight *pare_layer_matrix(pare_layer *layer, pare_matrix matrix);
 
 /* NULL if the model has no such tensor. */
 pare_param *pare_model_find(const pare_model *model, const char *name);

@@ -153,7 +153,7 @@ pare_status pare_heads_importance(pare_tape *t, const pare_model *model, const p
     }
     if (!gates)
         return PARE_MEMORY;
-    const pare_bert_pass pass = {t, model, batch, 0, gates};
+    const pare_bert_pass pass = {t, model, batch, 0, gates, NULL};
     pare_tensor *logits = pare_bert_logits(&pass);
     PARE_TRY(pare_tape_backward(t, labels ? pare_cross_entropy(t, logits, labels, 1)
                                           : pare_squared_error(t, logits, targets, 1)));
@@ -257,17 +257,6 @@ static void copy_heads(const kept *k, pare_layer *to, const pare_layer *from)
     copy_columns(k, &to->attention_output.weight->tensor, &from->attention_output.weight->tensor);
 }
 
-/* The tensors whose shape did not change; the others are copy_heads'. */
-static void copy_same(pare_model *to, const pare_model *from)
-{
-    for (int i = 0; i < to->n_params; i++) {
-        const pare_param *p = pare_model_find(from, to->params[i]->name);
-        pare_tensor *x = &to->params[i]->tensor;
-        if (p && p->tensor.rows == x->rows && p->tensor.cols == x->cols)
-            memcpy(x->data, p->tensor.data, (size_t)pare_tensor_size(x) * sizeof(real));
-    }
-}
-
 static pare_status add_history(pare_model *model, const pare_head_list *heads, const bool *off)
 {
     pare_json *event = pare_json_new_object();
@@ -295,7 +284,7 @@ pare_status pare_heads_remove(const pare_model *old, const pare_head_list *heads
     pare_status status = pare_model_like(old, &config, &model);
     pare_free(shapes);
     PARE_TRY(status);
-    copy_same(model, old);
+    pare_model_copy_same(model, old);
     for (int64_t i = 0; i < heads->n_layers; i++) {
         const kept k = {off + heads->first[i], heads_of(heads, i), old->layers[i].head_size};
         copy_heads(&k, &model->layers[i], &old->layers[i]);

@@ -103,7 +103,7 @@ static pare_status infer_batch(void *context, const pare_packed *batch, const in
     const infer_args *a = context;
     pare_tape tape;
     pare_tape_begin(&tape, space->step, space->scratch, &(pare_tape_mode){0});
-    const pare_bert_pass pass = {&tape, a->model, batch, 0, NULL};
+    const pare_bert_pass pass = {&tape, a->model, batch, 0, NULL, NULL};
     const pare_tensor *out = pare_bert_logits(&pass);
     PARE_TRY(pare_tape_status(&tape));
     return pare_logits_store(out, examples, a->logits);

@@ -45,7 +45,7 @@ static pare_status sweep_batch(void *context, const pare_packed *batch, const in
     sweep *s = context;
     pare_tape tape;
     pare_tape_begin(&tape, space->step, space->scratch, &(pare_tape_mode){0});
-    const pare_bert_pass pass = {&tape, s->model, batch, 0, NULL};
+    const pare_bert_pass pass = {&tape, s->model, batch, 0, NULL, NULL};
     s->examples = examples;
     return pare_heads_ablate(&pass, s->heads, s->kind, take, s);
 }

@@ -33,7 +33,7 @@ static pare_status add_gradients(pare_training *t, const int64_t *order, int64_t
     pare_tape tape;
     PARE_TRY(pare_pack(t->step, &t->encoded, order, n, &batch));
     pare_tape_begin(&tape, t->step, t->scratch, &mode);
-    const pare_bert_pass pass = {&tape, t->model, &batch, t->options->dropout, NULL};
+    const pare_bert_pass pass = {&tape, t->model, &batch, t->options->dropout, NULL, NULL};
     pare_tensor *logits = pare_bert_logits(&pass);
     int32_t *labels = pare_arena_alloc(t->step, (size_t)n * sizeof *labels);
     double *targets = pare_arena_alloc(t->step, (size_t)n * sizeof *targets);

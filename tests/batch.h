@@ -87,7 +87,7 @@ TEST_UNUSED static test_sentence *test_sentences(pare_arena *arena, const int64_
 TEST_UNUSED static pare_tensor *test_logits(pare_tape *t, const pare_model *model,
                                             const pare_packed *batch, double dropout)
 {
-    const pare_bert_pass pass = {t, model, batch, dropout, NULL};
+    const pare_bert_pass pass = {t, model, batch, dropout, NULL, NULL};
     return pare_bert_logits(&pass);
 }
 

@@ -269,6 +269,43 @@ static void check_attention(void **state)
         }
 }
 
+static pare_tensor *run_gated_linear(pare_tape *t, pare_tensor **in, const check *c)
+{
+    return pare_gated_linear(t, in[0], c->act, in[1], c->n > 4 ? in[4] : NULL, in[2], in[3]);
+}
+
+static void check_gated_linear(void **state)
+{
+    (void)state;
+    for (int kind = 0; kind < 4; kind++) {
+        check c = {.name = "gated_linear", .run = run_gated_linear,
+                   .act = kind & 2 ? PARE_ACT_GELU : PARE_ACT_NONE};
+        add_input(&c, 71, 13, 0);
+        add_input(&c, 9, 13, 0);
+        add_input(&c, 17, 9, 0);
+        add_input(&c, 1, 17, 0);
+        if (kind & 1)
+            add_input(&c, 1, 9, 0);
+        check_op(&c);
+    }
+}
+
+/* Some gates are shut and some wide open, whose gradient is exactly 0. */
+static pare_tensor *run_hard_concrete(pare_tape *t, pare_tensor **in, const check *c)
+{
+    static const double u[] = {0.5, 0.3, 0.9, 0.01, 0.999, 0.6, 0.2, 0.45, 0.7};
+    (void)c;
+    return pare_hard_concrete(t, in[0], u, 0.9);
+}
+
+static void check_hard_concrete(void **state)
+{
+    (void)state;
+    check c = {.name = "hard_concrete", .run = run_hard_concrete};
+    add_input(&c, 1, 9, 0);
+    check_op(&c);
+}
+
 static pare_tensor *run_gate_heads(pare_tape *t, pare_tensor **in, const check *c)
 {
     (void)c;

@@ -140,7 +140,7 @@ static const pare_tensor *run(sentences *s, const pare_model *model, pare_tensor
 {
     static pare_tape t;
     pare_tape_begin(&t, s->step, s->scratch, &(pare_tape_mode){0});
-    const pare_bert_pass pass = {&t, model, s->batch, 0, gates};
+    const pare_bert_pass pass = {&t, model, s->batch, 0, gates, NULL};
     const pare_tensor *logits = pare_bert_logits(&pass);
     assert_ok(pare_tape_status(&t));
     return logits;

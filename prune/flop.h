@@ -1,0 +1,77 @@
+/* flop.h: factorised matrices whose ranks are learnt, under a target for their size (FLOP: Wang et
+ * al. 2019, arXiv 1910.04732; hard concrete gates: Louizos et al. 2018, arXiv 1712.01312).
+ *
+ *   PARE_TRY(pare_flop_factorize(model, which, true, &factorised)); // P·Q by singular values
+ *   PARE_TRY(pare_flop_list_new(arena, factorised, &list));
+ *   PARE_TRY(pare_flop_sample(&tape, &list, beta, gates));         // z of this step
+ *   pass.rank_gates = gates; ...                                   // forward, backward
+ *   pare_flop_lagrangian(&list, &numbers);                         // adds its gradients
+ *
+ * Sizes count the factorised matrices only: (in + out) a rank. */
+#ifndef PARE_PRUNE_FLOP_H
+#define PARE_PRUNE_FLOP_H
+
+#include "models/bert.h"
+
+/* One factorised matrix of a model. */
+typedef struct pare_flop_matrix {
+    int64_t layer;
+    pare_matrix matrix;
+    pare_weight *weight;
+    int64_t in, out, rank;
+} pare_flop_matrix;
+
+typedef struct pare_flop_list {
+    int64_t n;
+    pare_flop_matrix *at;  /* [n] layer by layer, in the order of pare_matrix */
+    double prunable;       /* sum of (in + out) rank */
+    double dense;          /* sum of in * out: what they were before */
+} pare_flop_list;
+pare_status pare_flop_list_new(pare_arena *arena, pare_model *model, pare_flop_list *out);
+
+/* ---- factorising ---- */
+
+/* The model with every matrix m of each layer for which which[m] is set replaced by the factors of
+ * its thin singular value decomposition, W = U S Vᵀ: P = U √S, Q = √S Vᵀ, of rank min(in, out): the
+ * same function, to rounding. A layer without heads has no attention matrices. PARE_INPUT for a
+ * model that is factorised already. With `gated`, every rank has a gate, log_alpha 0, to be trained.
+ * `old` stays as it is; the history tells. */
+pare_status pare_flop_factorize(const pare_model *old, const bool which[PARE_MATRICES],
+                                bool gated, pare_model **out);
+
+/* ---- gates ---- */
+
+/* The expected number of open gates: sum of sigmoid(log_alpha - beta log(0.1 / 1.1)). */
+double pare_flop_expected(const real *log_alpha, int64_t n, double beta);
+
+typedef enum pare_flop_rule {
+    PARE_FLOP_TOPK,   /* round(n - expected) gates with the lowest log_alpha are shut, the others
+                       * are sigmoid(0.8 log_alpha / beta) */
+    PARE_FLOP_STRETCH /* clamp(1.2 sigmoid(log_alpha) - 0.1, 0, 1) */
+} pare_flop_rule;
+
+/* z[n]: the gates that are used at evaluation. */
+pare_status pare_flop_mask(pare_flop_rule rule, const real *log_alpha, int64_t n, double beta,
+                           real *z);
+
+/* gates[num_hidden_layers * PARE_MATRICES] for pare_bert_pass: a sample a matrix, the same for the
+ * whole batch, keyed by the tape's seed and step. */
+pare_status pare_flop_sample(pare_tape *tape, const pare_flop_list *list, double beta,
+                             pare_tensor **gates);
+
+/* ---- the augmented Lagrangian ---- */
+
+/* L = lambda1 (s - t) + lambda2 (s - t)^2, s = 1 - expected / prunable. */
+typedef struct pare_flop_terms {
+    double lambda1, lambda2, target, beta; /* given */
+    double sparsity, value;                /* s and L */
+    double grad_lambda1, grad_lambda2;     /* of L; lambdas go up it */
+} pare_flop_terms;
+
+/* Computes s, L and the gradients, and adds that of log_alpha to each matrix's log_alpha.grad. */
+void pare_flop_lagrangian(const pare_flop_list *list, pare_flop_terms *terms);
+
+/* s alone. */
+double pare_flop_sparsity(const pare_flop_list *list, double beta);
+
+#endif
