@@ -15,7 +15,7 @@ enum {
 #define COMMAND(id, ...) id = 1 << PARE_COMMAND_##id,
 #include "cli/commands.def"
     EVERY = (1 << PARE_COMMAND_COUNT) - 1,
-    TEXTS = FINETUNE | EVALUATE | DROP_LAYERS | HEADS,
+    TEXTS = FINETUNE | EVALUATE | DROP_LAYERS | HEADS | LATENCY,
     LINE = 1 << 30
 };
 _Static_assert(PARE_COMMAND_COUNT < 30, "a bit a command, and LINE");
