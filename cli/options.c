@@ -21,9 +21,11 @@ enum {
 };
 _Static_assert(PARE_COMMAND_COUNT < 29, "a bit a command, LINE, and ONE_RUN");
 
-/* A sweep passes on what finetune takes from config files, but for what differs from run to run. */
+/* What trains as a part of its work takes what finetune takes from config files, but for what each
+ * run has its own of. */
 #define SWEPT(commands)                                                                            \
-    ((commands) & FINETUNE && !((commands) & (LINE | ONE_RUN)) ? (commands) | SWEEP : (commands))
+    ((commands) & FINETUNE && !((commands) & (LINE | ONE_RUN)) ? (commands) | SWEEP | HEADS        \
+                                                               : (commands))
 
 #define OPTION(kind_, field, otherwise_, range_, commands_, value_, help_)                         \
     {.kind = PARE_OPTION_##kind_, .name = #field, .otherwise = otherwise_, .range = range_,        \
