@@ -58,7 +58,8 @@ static pare_status compare_recipes(const char *path, const pare_json *then, cons
         if (!same)
             pare_hint(pare_fail(PARE_USAGE, "%s was made with %s %s, now it is %s", path,
                                 pare_json_iter_key(i), b ? b : "unknown", a ? a : "unknown"),
-                      "repeat the run with the options it was begun with, or name another --output");
+                      "repeat the run with the options it was begun with, or name another "
+                      "--output");
         pare_free(a);
         pare_free(b);
         if (!same)
