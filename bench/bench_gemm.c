@@ -27,6 +27,7 @@ typedef struct layer {
     int64_t tokens, in, out;
     real *x, *w, *y; /* [tokens, in], [out, in], [tokens, out] */
     void *workspace;
+    pare_arena *arena; /* of all: as in training, large pages where the system has them */
 } layer;
 
 /* kind 0: y = x w^T. 1: dx = dy w. 2: dw += dy^T x. */
@@ -56,22 +57,15 @@ static void layer_open(layer *l)
 {
     size_t x = (size_t)(l->tokens * l->in), w = (size_t)(l->in * l->out);
     size_t y = (size_t)(l->tokens * l->out);
-    l->x = pare_calloc(x, sizeof(real));
-    l->w = pare_calloc(w, sizeof(real));
-    l->y = pare_calloc(y, sizeof(real));
-    l->workspace = pare_malloc(workspace_size(l));
+    l->arena = pare_arena_new("bench");
+    l->x = l->arena ? pare_arena_zalloc(l->arena, x * sizeof(real)) : NULL;
+    l->w = l->arena ? pare_arena_zalloc(l->arena, w * sizeof(real)) : NULL;
+    l->y = l->arena ? pare_arena_zalloc(l->arena, y * sizeof(real)) : NULL;
+    l->workspace = l->arena ? pare_arena_alloc(l->arena, workspace_size(l)) : NULL;
     if (!l->x || !l->w || !l->y || !l->workspace) {
         fprintf(stderr, "error: %s\n", pare_error_message());
         exit(PARE_MEMORY);
     }
-}
-
-static void layer_close(layer *l)
-{
-    pare_free(l->x);
-    pare_free(l->w);
-    pare_free(l->y);
-    pare_free(l->workspace);
 }
 
 static void bench(int64_t tokens, int64_t in, int64_t out)
@@ -95,7 +89,7 @@ static void bench(int64_t tokens, int64_t in, int64_t out)
             printf("   peak %.0f", peak);
     }
     printf("\n");
-    layer_close(&l);
+    pare_arena_free(l.arena);
 }
 
 int main(int argc, char **argv)

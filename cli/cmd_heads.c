@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "cli/console.h"
+#include "cli/heads_run.h"
 #include "cli/options.h"
 #include "cli/progress_line.h"
 #include "tasks/head_study.h"
@@ -37,7 +38,14 @@ static pare_status operands(const pare_options *o, int wanted, const char *usage
                      "%s", usage);
 }
 
-/* ---- the four studies ---- */
+struct study {
+    const char *name;
+    pare_status (*run)(const pare_options *o, const pare_progress *progress, pare_json **result);
+    bool makes_folder; /* --output is a folder, not a file for the result */
+};
+
+/* ---- what they print ---- */
+
 
 /* The lists are for files and --json; people see how many heads matter. */
 static pare_json *without_lists(const pare_json *result)
@@ -67,18 +75,21 @@ static void print_heads(const pare_json *list)
 }
 
 /* Prints a result: one line of JSON, or for people its members and its heads. */
-static pare_status finish(const pare_options *o, pare_json *result)
+static pare_status finish(const pare_options *o, const struct study *study, pare_json *result)
 {
+    const char *file = study->makes_folder ? NULL : o->output;
     if (o->json)
-        return pare_out_result_and_file(result, true, o->output);
+        return pare_out_result_and_file(result, true, file);
     print_heads(pare_json_get(result, "heads"));
     pare_json *brief = without_lists(result);
     pare_status status = pare_out_result(brief, false);
-    if (status == PARE_OK && o->output)
-        status = pare_result_file(o->output, result);
+    if (status == PARE_OK && file)
+        status = pare_result_file(file, result);
     pare_json_free(result);
     return status;
 }
+
+/* ---- the studies ---- */
 
 static pare_status sweep(const pare_options *o, const pare_progress *progress, pare_json **result)
 {
@@ -98,23 +109,38 @@ static pare_status importance(const pare_options *o, const pare_progress *progre
     return pare_head_importance(&data, &score, progress, result);
 }
 
-static pare_status prune(const pare_options *o, const pare_progress *progress, pare_json **result)
+static pare_status prune_options(const pare_options *o, pare_head_prune_options *out)
 {
-    pare_model *smaller = NULL;
     PARE_TRY(check_data(o));
-    PARE_TRY(operands(o, 1, "name the model file to write"));
     if (!o->given.fraction == !o->given.count)
         return pare_hint(pare_fail(PARE_USAGE, "give --fraction or --count, and not both"),
                          "--fraction 0.4 removes 40 %% of all heads");
-    const pare_head_prune_options what = {
+    *out = (pare_head_prune_options){
         .eval = pare_options_evaluate(o), .scored = scored_on(o), .score = score_options(o),
         .fraction = o->given.fraction ? o->fraction : -1, .count = o->count, .step = o->step,
         .exact = o->exact, .at_least_one = o->at_least_one};
+    return PARE_OK;
+}
+
+static pare_status prune(const pare_options *o, const pare_progress *progress, pare_json **result)
+{
+    pare_model *smaller = NULL;
+    pare_head_prune_options what;
+    PARE_TRY(prune_options(o, &what));
+    PARE_TRY(operands(o, 1, "name the model file to write"));
     pare_status status = pare_head_prune(&what, progress, &smaller, result);
     if (status == PARE_OK)
         status = pare_model_save(smaller, o->operands[1]);
     pare_model_free(smaller);
     return status;
+}
+
+static pare_status run(const pare_options *o, const pare_progress *progress, pare_json **result)
+{
+    pare_head_prune_options what;
+    PARE_TRY(prune_options(o, &what));
+    PARE_TRY(operands(o, 0, "the run's folder is --output"));
+    return pare_heads_run(o, &what, progress, result);
 }
 
 static pare_status correlate(const pare_options *o, const pare_progress *progress,
@@ -129,11 +155,9 @@ static pare_status correlate(const pare_options *o, const pare_progress *progres
 
 /* ---- the command ---- */
 
-static const struct study {
-    const char *name;
-    pare_status (*run)(const pare_options *o, const pare_progress *progress, pare_json **result);
-} studies[] = {
-    {"sweep", sweep}, {"importance", importance}, {"prune", prune}, {"correlate", correlate}};
+static const struct study studies[] = {
+    {"sweep", sweep, false}, {"importance", importance, false}, {"prune", prune, false},
+    {"run", run, true}, {"correlate", correlate, false}};
 
 static const struct study *find_study(const char *name)
 {
@@ -149,13 +173,13 @@ pare_status pare_command_heads(const pare_options *o)
     pare_json *result = NULL;
     if (!study)
         return pare_hint(pare_fail(PARE_USAGE, "pare heads: unknown study \"%s\"", o->operands[0]),
-                         "sweep, importance, prune or correlate");
+                         "sweep, importance, prune, run or correlate");
     pare_progress_view view;
     pare_progress progress = pare_progress_view_init(&view);
     pare_status status = study->run(o, &progress, &result);
     pare_progress_view_end(&view);
     if (status == PARE_OK)
-        return finish(o, result);
+        return finish(o, study, result);
     pare_json_free(result);
     return status;
 }

@@ -302,6 +302,7 @@ static void write_value(const pare_options *options, const pare_option *row, par
 
     switch (row->kind) {
     case PARE_OPTION_STRING:
+    case PARE_OPTION_LIST:
     case PARE_OPTION_CHOICE:
         memcpy(&string, field, sizeof string);
         if (string && needs_quotes(string))

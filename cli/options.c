@@ -15,14 +15,22 @@ enum {
 #define COMMAND(id, ...) id = 1 << PARE_COMMAND_##id,
 #include "cli/commands.def"
     EVERY = (1 << PARE_COMMAND_COUNT) - 1,
-    TEXTS = FINETUNE | EVALUATE | DROP_LAYERS | HEADS,
-    LINE = 1 << 30
+    TEXTS = FINETUNE | EVALUATE | DROP_LAYERS | HEADS | LATENCY,
+    LINE = 1 << 30,
+    ONE_RUN = 1 << 29
 };
-_Static_assert(PARE_COMMAND_COUNT < 30, "a bit a command, and LINE");
+_Static_assert(PARE_COMMAND_COUNT < 29, "a bit a command, LINE, and ONE_RUN");
+
+/* What trains as a part of its work takes what finetune takes from config files, but for what each
+ * run has its own of. */
+#define SWEPT(commands)                                                                            \
+    ((commands) & FINETUNE && !((commands) & (LINE | ONE_RUN)) ? (commands) | SWEEP | HEADS        \
+                                                               : (commands))
 
 #define OPTION(kind_, field, otherwise_, range_, commands_, value_, help_)                         \
     {.kind = PARE_OPTION_##kind_, .name = #field, .otherwise = otherwise_, .range = range_,        \
-     .commands = (uint32_t)(commands_) & EVERY, .line_only = ((commands_) & LINE) != 0,            \
+     .commands = (uint32_t)SWEPT(commands_) & EVERY,                                               \
+     .line_only = ((commands_) & LINE) != 0,                                                       \
      .value = value_, .help = help_, .offset = offsetof(pare_options, field),                      \
      .given_offset = offsetof(pare_options, given.field)},
 #define AGAIN OPTION
@@ -252,6 +260,7 @@ static pare_status read_value(const pare_option *row, const char *text, const ch
 
     switch (row->kind) {
     case PARE_OPTION_STRING:
+    case PARE_OPTION_LIST:
         out->string = unset ? NULL : text;
         return PARE_OK;
     case PARE_OPTION_CHOICE:
@@ -271,6 +280,19 @@ static pare_status read_value(const pare_option *row, const char *text, const ch
     return pare_fail(PARE_INTERNAL, "%s: no kind of option", shown);
 }
 
+/* A list takes another value behind those that the same source gave it. */
+static pare_status grow_list(pare_options *options, const pare_option *row, unsigned char given,
+                             option_value *value)
+{
+    const char *old;
+
+    memcpy(&old, (char *)options + row->offset, sizeof old);
+    if (!old || !value->string || pare_option_given(options, row) != given)
+        return PARE_OK;
+    value->string = pare_arena_printf(options->arena, "%s\n%s", old, value->string);
+    return value->string ? PARE_OK : PARE_MEMORY;
+}
+
 pare_status pare_option_set(pare_options *options, const pare_option *row, const char *text,
                             unsigned char given, const char *shown)
 {
@@ -279,9 +301,12 @@ pare_status pare_option_set(pare_options *options, const pare_option *row, const
     PARE_TRY(read_value(row, text, shown, &value));
     if (!options)
         return PARE_OK;
+    if (row->kind == PARE_OPTION_LIST)
+        PARE_TRY(grow_list(options, row, given, &value));
     char *field = (char *)options + row->offset;
     switch (row->kind) {
     case PARE_OPTION_STRING:
+    case PARE_OPTION_LIST:
     case PARE_OPTION_CHOICE:
         memcpy(field, &value.string, sizeof value.string);
         break;

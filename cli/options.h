@@ -20,6 +20,7 @@ typedef enum pare_option_kind {
     PARE_OPTION_REAL,
     PARE_OPTION_FLAG,
     PARE_OPTION_CHOICE,
+    PARE_OPTION_LIST, /* may be given again and again: its values, a newline between them */
     PARE_OPTION_GROUP /* no option: the heading of those that follow */
 } pare_option_kind;
 
@@ -29,6 +30,7 @@ typedef enum pare_option_kind {
 #define PARE_C_REAL double
 #define PARE_C_FLAG bool
 #define PARE_C_CHOICE const char *
+#define PARE_C_LIST const char *
 
 /* Where a value came from. */
 enum { PARE_GIVEN_DEFAULT, PARE_GIVEN_CONFIG, PARE_GIVEN_LINE };
@@ -44,7 +46,7 @@ typedef struct pare_options {
     const pare_command *command;
     const char **operands; /* [n_operands] arguments that are no options, in order */
     int n_operands;
-    pare_arena *arena; /* owns operands and the strings of the config file */
+    pare_arena *arena; /* owns operands, lists and the strings of the config file */
 } pare_options;
 
 /* One row of options.def. */
@@ -75,7 +77,8 @@ pare_status pare_options_parse(pare_options *options, int argc, char **argv);
 const pare_option *pare_option_find(const char *name, size_t length, const pare_command *command);
 
 /* Checks `text` and stores it, with where it came from. `shown` begins the error messages
- * ("--seed", "mrpc.ini:3: seed"). Strings are borrowed. options NULL: the check alone. */
+ * ("--seed", "mrpc.ini:3: seed"). Strings are borrowed; a list that was given by the same source
+ * before grows. options NULL: the check alone. */
 pare_status pare_option_set(pare_options *options, const pare_option *row, const char *text,
                             unsigned char given, const char *shown);
 int pare_option_given(const pare_options *options, const pare_option *row);

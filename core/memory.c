@@ -206,8 +206,8 @@ pare_mark pare_arena_mark(const pare_arena *arena)
 
 void pare_arena_release(pare_arena *arena, pare_mark mark)
 {
-    if (mark.total == 0) { /* empty: keep one block, as large as the whole was */
-        if (arena->newest && arena->newest->older) {
+    if (mark.total == 0) { /* empty: keep one block, as large as the whole ever was */
+        if (arena->newest && arena->newest->size < arena->peak) {
             while (arena->newest)
                 free_newest(arena);
             arena->total = 0;

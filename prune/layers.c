@@ -65,7 +65,8 @@ static void choose_contribution(pare_layer_choice *c, int64_t count, const doubl
         for (int64_t i = 0; i < c->n_layers; i++)
             if (!c->drop[i] && (best < 0 || similarity[i] >= similarity[best]))
                 best = i;
-        mark(c, best);
+        if (best >= 0) /* there is always one: fewer go than there are */
+            mark(c, best);
     }
 }
 

@@ -63,6 +63,16 @@ for wrong in "" "--count 0" "--count 9" "--fraction 0" "--fraction 0.5 --count 1
     "--count 7 --at-least-one"; do
     run 2 heads prune --model model.h5 $texts $wrong never.h5
 done
+# shellcheck disable=SC2086
+prune_run="heads run $train --fraction 0.5 --max-steps 3 --output heads-run --json"
+run 0 $prune_run
+json task heads removed parameters metrics before pruned after
+cp out want
+run 0 $prune_run
+check "a run that is repeated says the same" cmp -s want out
+check "it left a model that was fine-tuned" [ -s heads-run/finetuned/last.h5 ]
+run 2 $prune_run --exact
+says "exact"
 run 2 heads tidy
 says "unknown study"
 run 2 heads correlate sweep.json

@@ -292,6 +292,43 @@ static void expect_round_trip(const pare_options *o)
     pare_options_free(&again);
 }
 
+static void test_lists_grow(void **state)
+{
+    (void)state;
+    pare_options o;
+    assert_ok(PARSE(&o, "sweep", "--grid", "seed=1", "--grid=epochs=2,3", "--grid", "dropout=0"));
+    assert_string_equal(o.grid, "seed=1\nepochs=2,3\ndropout=0");
+    expect_round_trip(&o);
+    pare_text text = {0};
+    pare_options again;
+    pare_options_write(&o, &text);
+    assert_ok(parse_config(&again, "sweep", text.bytes));
+    assert_string_equal(again.grid, o.grid);
+    pare_text_free(&text);
+    pare_options_free(&again);
+    pare_options_free(&o);
+}
+
+/* A sweep takes what its runs take, but for what each has its own of. */
+static void test_sweep_takes_what_finetune_takes(void **state)
+{
+    (void)state;
+    const pare_command *finetune = pare_command_find("finetune");
+    const pare_command *sweep = pare_command_find("sweep");
+    for (size_t i = 0; i < pare_option_count; i++) {
+        const pare_option *row = &pare_option_table[i];
+        if (row->kind == PARE_OPTION_GROUP || !(row->commands & PARE_COMMAND_BIT(finetune)))
+            continue;
+        const pare_option *same = pare_option_find(row->name, strlen(row->name), sweep);
+        if (strcmp(row->name, "resume") == 0 || strcmp(row->name, "overwrite") == 0)
+            assert_null(same);
+        else
+            assert_true(same && same->offset == row->offset);
+        assert_int_equal(same == row, strcmp(row->name, "output") != 0 &&
+                                          strcmp(row->name, "dry_run") != 0 && same != NULL);
+    }
+}
+
 static void test_written_options_read_back(void **state)
 {
     (void)state;
@@ -369,6 +406,8 @@ int main(void)
         cmocka_unit_test(test_errors_of_a_file_name_its_line),
         cmocka_unit_test(test_files_that_are_none),
         cmocka_unit_test(test_one_file_serves_two_commands),
+        cmocka_unit_test(test_lists_grow),
+        cmocka_unit_test(test_sweep_takes_what_finetune_takes),
         cmocka_unit_test(test_written_options_read_back),
         cmocka_unit_test(test_help_fits_80_columns),
     };

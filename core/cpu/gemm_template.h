@@ -17,6 +17,8 @@
 #define LANES (VECTOR_BYTES / 4)
 #endif
 #define TILE_COLUMNS (2 * LANES)
+#define ACROSS_GROUP 4 /* panels packed side by side */
+#define ACROSS_AHEAD 16 /* rows */
 #define B_AHEAD 8 /* steps by which reading B is announced: it streams from the L2 cache */
 #ifdef __clang__
 #define UNROLL _Pragma("clang loop unroll(full)")
@@ -220,18 +222,33 @@ INLINE int64_t pack_along_whole(real *panel, int64_t width, const real *from, in
 
 /* ---- Packing, across: panel[p][i] = from[p][i], a copy ---- */
 
-/* The depth is the outer loop: one row of `from` is read once, over all its panels. */
+/* A few panels side by side, so that rows are read in whole cache lines and few streams written:
+ * every stream is a page of its own. Rows lie far apart, so the next ones are fetched ahead. */
+INLINE void pack_across_group(real *panels, int64_t width, const real *from, int64_t stride,
+                              int64_t group, int64_t depth)
+{
+    for (int64_t p = 0; p < depth; p++, from += stride) {
+        real *to = panels + p * width;
+        for (int64_t i = 0; i < group * width; i += 64 / (int64_t)sizeof(real))
+            __builtin_prefetch(from + ACROSS_AHEAD * stride + i);
+        for (int64_t j = 0; j < group; j++, to += depth * width)
+            memcpy(to, from + j * width, (size_t)width * sizeof(real));
+    }
+}
+
 INLINE void pack_across(real *panels, int64_t width, const real *from, int64_t stride,
                         int64_t count, int64_t depth)
 {
     int64_t whole = count / width, rest = count % width;
-    for (int64_t p = 0; p < depth; p++, from += stride) {
-        real *to = panels + p * width;
-        for (int64_t j = 0; j < whole; j++, to += depth * width)
-            memcpy(to, from + j * width, (size_t)width * sizeof(real));
-        for (int64_t i = 0; rest && i < width; i++)
-            to[i] = i < rest ? from[whole * width + i] : 0;
+    for (int64_t j = 0; j < whole; j += ACROSS_GROUP) {
+        int64_t group = whole - j < ACROSS_GROUP ? whole - j : ACROSS_GROUP;
+        pack_across_group(panels + j * depth * width, width, from + j * width, stride, group,
+                          depth);
     }
+    real *to = panels + whole * depth * width;
+    for (int64_t p = 0; rest && p < depth; p++, from += stride)
+        for (int64_t i = 0; i < width; i++)
+            *to++ = i < rest ? from[whole * width + i] : 0;
 }
 
 INLINE void pack(real *panels, int64_t width, const real *from, int64_t stride, bool along,

@@ -1,0 +1,11 @@
+/* columns.h: rows of cells as columns that line up, for people. */
+#ifndef PARE_CLI_COLUMNS_H
+#define PARE_CLI_COLUMNS_H
+
+#include "cli/text.h"
+
+/* Adds `rows`, whose cells end in a TAB or a newline and whose first row is a heading, with blanks
+ * in the TABs' place. A column of numbers is set to the right; "-" counts as one. */
+void pare_columns_add(pare_text *out, const char *rows);
+
+#endif

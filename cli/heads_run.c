@@ -1,0 +1,176 @@
+/* heads_run.c: see heads_run.h. */
+#include "cli/heads_run.h"
+
+#include <string.h>
+
+#include "cli/config_file.h"
+#include "cli/console.h"
+#include "core/file.h"
+#include "core/signals.h"
+
+/* The files of a run's folder. */
+typedef struct run_paths {
+    char *pruned, *heads, *finetuned, *result;
+} run_paths;
+
+static pare_status name_paths(const char *folder, run_paths *p)
+{
+    *p = (run_paths){pare_path_join(folder, "pruned.h5"), pare_path_join(folder, "heads.json"),
+                     pare_path_join(folder, "finetuned"), pare_path_join(folder, "run.json")};
+    return p->pruned && p->heads && p->finetuned && p->result ? PARE_OK : PARE_MEMORY;
+}
+
+static void free_paths(run_paths *p)
+{
+    pare_free(p->pruned);
+    pare_free(p->heads);
+    pare_free(p->finetuned);
+    pare_free(p->result);
+}
+
+/* ---- pruning ---- */
+
+/* What the choice of heads depends on. */
+static pare_json *recipe_of(const pare_options *o, const pare_head_prune_options *prune)
+{
+    pare_json *recipe = pare_json_new_object();
+    pare_json_set_string(recipe, "model", o->model);
+    pare_json_set_string(recipe, "task", o->task);
+    pare_json_set_double(recipe, "fraction", prune->fraction);
+    pare_json_set_int(recipe, "count", prune->count);
+    pare_json_set_double(recipe, "step", prune->step);
+    pare_json_set_string(recipe, "score", prune->score.score);
+    pare_json_set_bool(recipe, "normalize", prune->score.normalize);
+    pare_json_set_int(recipe, "seed", (int64_t)prune->score.seed);
+    pare_json_set_bool(recipe, "exact", prune->exact);
+    pare_json_set_bool(recipe, "at_least_one", prune->at_least_one);
+    pare_json_set_int(recipe, "train_examples", o->train_examples);
+    return recipe;
+}
+
+/* The first option in which two recipes differ. */
+static pare_status compare_recipes(const char *path, const pare_json *then, const pare_json *now)
+{
+    for (void *i = pare_json_iter(now); i; i = pare_json_iter_next(now, i)) {
+        char *a = pare_json_dump(pare_json_iter_value(i), 0, 15);
+        char *b = pare_json_dump(pare_json_get(then, pare_json_iter_key(i)), 0, 15);
+        const bool same = a && b && strcmp(a, b) == 0;
+        if (!same)
+            pare_hint(pare_fail(PARE_USAGE, "%s was made with %s %s, now it is %s", path,
+                                pare_json_iter_key(i), b ? b : "unknown", a ? a : "unknown"),
+                      "repeat the run with the options it was begun with, or name another "
+                      "--output");
+        pare_free(a);
+        pare_free(b);
+        if (!same)
+            return PARE_USAGE;
+    }
+    return PARE_OK;
+}
+
+static pare_status read_json(const char *path, pare_json **out)
+{
+    char *text = NULL;
+    size_t size = 0;
+    PARE_TRY(pare_file_read(path, 0, &text, &size));
+    const pare_status status = pare_json_parse(text, size, path, out);
+    pare_free(text);
+    return status;
+}
+
+/* heads.json is written last: where it is, pruned.h5 is whole. */
+static pare_status prune_now(const pare_head_prune_options *prune, const run_paths *p,
+                             const pare_progress *progress, pare_json *recipe, pare_json **heads)
+{
+    pare_model *smaller = NULL;
+    pare_status status = pare_head_prune(prune, progress, &smaller, heads);
+    if (status == PARE_OK)
+        status = pare_model_save(smaller, p->pruned);
+    pare_model_free(smaller);
+    if (status != PARE_OK) {
+        pare_json_free(recipe);
+        return status;
+    }
+    pare_json_set(*heads, "recipe", recipe);
+    return pare_result_file(p->heads, *heads);
+}
+
+static pare_status prune_heads(const pare_options *o, const pare_head_prune_options *prune,
+                               const run_paths *p, const pare_progress *progress,
+                               pare_json **heads)
+{
+    pare_json *recipe = recipe_of(o, prune);
+    if (!pare_path_exists(p->heads))
+        return prune_now(prune, p, progress, recipe, heads);
+    pare_status status = read_json(p->heads, heads);
+    if (status == PARE_OK)
+        status = compare_recipes(p->heads, pare_json_get(*heads, "recipe"), recipe);
+    pare_json_free(recipe);
+    return status;
+}
+
+/* ---- fine-tuning ---- */
+
+/* As pare finetune --model pruned.h5 --output finetuned --resume. */
+static pare_status finetune(const pare_options *o, const run_paths *p,
+                            const pare_progress *progress, pare_json **result)
+{
+    pare_options own = *o;
+    pare_train_options train;
+    pare_text config = {0};
+    own.command = pare_command_find("finetune");
+    own.model = p->pruned;
+    own.output = p->finetuned;
+    pare_options_write(&own, &config);
+    pare_status status = pare_text_status(&config);
+    if (status == PARE_OK) {
+        pare_options_train(&own, &train);
+        train.resume = true;
+        train.progress = progress;
+        train.config_text = config.bytes;
+        pare_signals_install();
+        status = pare_finetune(&train, result);
+    }
+    pare_text_free(&config);
+    return status;
+}
+
+/* ---- comparing ---- */
+
+static pare_json *result_of(const pare_json *heads, const pare_json *finetuned)
+{
+    static const char *const same[] = {"task", "heads_before", "heads", "removed",
+                                       "parameters_before", "parameters"};
+    pare_json *result = pare_json_new_object(), *metrics = pare_json_new_object();
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++)
+        pare_json_set(result, same[i], pare_json_copy(pare_json_get(heads, same[i])));
+    pare_json_set(metrics, "before", pare_json_copy(pare_json_get(heads, "metrics_before")));
+    pare_json_set(metrics, "pruned", pare_json_copy(pare_json_get(heads, "metrics")));
+    pare_json_set(metrics, "after", pare_json_copy(pare_json_get(finetuned, "metrics")));
+    pare_json_set(result, "metrics", metrics);
+    return result;
+}
+
+pare_status pare_heads_run(const pare_options *o, const pare_head_prune_options *prune,
+                           const pare_progress *progress, pare_json **result)
+{
+    run_paths p = {0};
+    pare_json *heads = NULL, *finetuned = NULL;
+    *result = NULL;
+    PARE_TRY(pare_option_need(o, "output", o->output));
+    pare_status status = name_paths(o->output, &p);
+    if (status == PARE_OK)
+        status = pare_make_directories(o->output);
+    if (status == PARE_OK)
+        status = prune_heads(o, prune, &p, progress, &heads);
+    if (status == PARE_OK)
+        status = finetune(o, &p, progress, &finetuned);
+    if (status == PARE_OK) {
+        *result = result_of(heads, finetuned);
+        status = pare_result_file(p.result, *result);
+    }
+    pare_json_free(heads);
+    pare_json_free(finetuned);
+    free_paths(&p);
+    return status;
+}
