@@ -29,12 +29,22 @@ pare_tensor *pare_tensor_new(pare_arena *arena, int64_t rows, int64_t cols);
 
 enum { PARE_NAME_SIZE = 128 };
 
+/* What a parameter is to the optimiser: each group has a learning rate of its own, and only weights
+ * count in the gradient's norm and are clipped. */
+typedef enum pare_group {
+    PARE_GROUP_WEIGHTS,
+    PARE_GROUP_GATES,       /* log_alpha of pruning masks */
+    PARE_GROUP_MULTIPLIERS, /* lambdas of the augmented Lagrangian */
+    PARE_GROUPS
+} pare_group;
+
 /* A named tensor that is trained and saved: one entry of a model's list. */
 typedef struct pare_param {
     char name[PARE_NAME_SIZE]; /* as in Hugging Face: "bert.pooler.dense.weight" */
     pare_tensor tensor;
     int rank;    /* 1 or 2: the rank it is stored with (a vector's tensor is [1, n]) */
     int layer;   /* -1 embeddings, 0 ... encoder layers, num_hidden_layers pooler and head */
+    pare_group group;
     bool decay;  /* weight decay applies: matrices, not biases and LayerNorm */
     bool frozen; /* neither gradient nor optimiser state */
 } pare_param;

@@ -11,11 +11,11 @@
 
 /* A side of a tensor: a size of the config, the columns of a layer's heads, or the labels. */
 typedef enum side {
-    ONE, HIDDEN, HEADS, INTERMEDIATE, VOCABULARY, POSITIONS, TYPES, LABELS, RANK
+    ONE, TWO, HIDDEN, HEADS, INTERMEDIATE, VOCABULARY, POSITIONS, TYPES, LABELS, RANK
 } side;
 
-/* Which rows of a layer's matrix there are. */
-typedef enum presence { ALWAYS, DENSE, FACTORISED, GATED } presence;
+/* When a row has a tensor: by the kind of its matrix; LAGRANGIAN: with gates in the model. */
+typedef enum presence { ALWAYS, DENSE, FACTORISED, GATED, LAGRANGIAN } presence;
 
 /* place: the offset of the pointer to the tensor, in pare_model or in pare_layer. */
 typedef struct row {
@@ -60,6 +60,8 @@ static const row layer_rows[] = {
     NORM("output.LayerNorm", pare_layer, output_norm),
 };
 static const row pooler_rows[] = {MAP("bert.pooler.dense", HIDDEN, HIDDEN, pare_model, pooler)};
+static const row lambda_row = {"flop.lambda", ONE, TWO, false, offsetof(pare_model, lambda),
+                               LAGRANGIAN, 0};
 static const row head_rows[] = {MAP("classifier", LABELS, HIDDEN, pare_model, classifier)};
 
 enum {
@@ -76,6 +78,7 @@ static bool has_row(const pare_config *config, int64_t layer, const row *r)
     case DENSE: return !factorised;
     case FACTORISED: return factorised;
     case GATED: return factorised && config->gated;
+    case LAGRANGIAN:
     case ALWAYS: break;
     }
     return true;
@@ -121,6 +124,8 @@ static const row *find_row(const pare_config *config, bool with_pooler, int64_t 
             return layer_row(config, *layer, index);
         index -= n;
     }
+    if (config->gated && index-- == 0)
+        return &lambda_row;
     if (with_pooler && index < N_PAIR)
         return &pooler_rows[index];
     return &head_rows[index - (with_pooler ? N_PAIR : 0)];
@@ -138,6 +143,7 @@ static int64_t side_size(const pare_config *config, int64_t n_labels, int layer,
     case POSITIONS: return config->max_position_embeddings;
     case TYPES: return config->type_vocab_size;
     case LABELS: return n_labels;
+    case TWO: return 2;
     case RANK: return 0; /* a matrix's own: see row_size */
     case ONE: break;
     }
@@ -154,7 +160,7 @@ static int64_t row_size(const pare_config *config, int64_t n_labels, int layer, 
 
 int64_t pare_slot_count(const pare_config *config, bool with_pooler, int64_t n_labels)
 {
-    return N_EMBEDDING + count_layers(config) + (with_pooler ? N_PAIR : 0) +
+    return N_EMBEDDING + count_layers(config) + config->gated + (with_pooler ? N_PAIR : 0) +
            (n_labels > 0 ? N_PAIR : 0);
 }
 
@@ -167,6 +173,9 @@ static void fill_slot(const pare_config *config, int64_t n_labels, const row *r,
     out->rows = row_size(config, n_labels, layer, r, r->rows);
     out->cols = row_size(config, n_labels, layer, r, r->cols);
     out->layer = layer;
+    out->group = r->when == GATED        ? PARE_GROUP_GATES
+                 : r->when == LAGRANGIAN ? PARE_GROUP_MULTIPLIERS
+                                         : PARE_GROUP_WEIGHTS;
     out->decay = r->decay;
     if (in_layer)
         snprintf(out->name, sizeof out->name, "bert.encoder.layer.%d.%s", layer, r->name);
@@ -209,7 +218,8 @@ static pare_status count_reals(const pare_config *config, bool with_pooler, int6
 /* A parameter without a gradient that trains: what every tensor starts as. */
 static void set_param(pare_param *param, const pare_slot *slot, real *data)
 {
-    *param = (pare_param){.rank = slot->rank, .layer = slot->layer, .decay = slot->decay};
+    *param = (pare_param){.rank = slot->rank, .layer = slot->layer, .group = slot->group,
+                          .decay = slot->decay};
     memcpy(param->name, slot->name, sizeof param->name);
     param->tensor = (pare_tensor){.data = data, .rows = slot->rows, .cols = slot->cols};
 }

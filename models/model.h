@@ -53,6 +53,7 @@ struct pare_model {
     pare_layer *layers; /* [config.num_hidden_layers] */
     pare_weight pooler;     /* weight == NULL: the model has none (it is made before training) */
     pare_weight classifier; /* weight == NULL: no head */
+    pare_param *lambda;     /* [2] multipliers of the Lagrangian, beside gates; else NULL */
 
     pare_param **params; /* every tensor that is not empty, in file order */
     int n_params;
@@ -77,6 +78,7 @@ typedef struct pare_slot {
     int rank;
     int64_t rows, cols; /* a vector: rows 1 */
     int layer;
+    pare_group group;
     bool decay;
 } pare_slot;
 int64_t pare_slot_count(const pare_config *config, bool with_pooler, int64_t n_labels);

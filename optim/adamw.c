@@ -97,7 +97,8 @@ pare_status pare_optimizer_norm(pare_optimizer *o, double *norm)
         if (!isfinite(o->chunk_squares[i]))
             return pare_fail(PARE_DIVERGED, "the gradient of %s is not finite",
                              o->params[o->chunks[i].slot]->name);
-        total += o->chunk_squares[i];
+        if (o->params[o->chunks[i].slot]->group == PARE_GROUP_WEIGHTS)
+            total += o->chunk_squares[i];
     }
     *norm = sqrt(total);
     return PARE_OK;
@@ -113,6 +114,7 @@ double pare_clip_factor(double norm, double limit)
 
 typedef struct step_args {
     pare_optimizer *optimizer;
+    const double *learning_rate; /* [PARE_GROUPS] */
     pare_adamw_step step;
 } step_args;
 
@@ -125,17 +127,20 @@ static void step_tile(void *context, int64_t tile)
     const pare_tensor *x = &p->tensor;
     pare_adamw_step step = a->step;
     step.decay = p->decay ? o->weight_decay : 0;
+    step.learning_rate = a->learning_rate[p->group];
+    if (p->group != PARE_GROUP_WEIGHTS)
+        step.clip = 1;
     if (!x->has_grad)
         memset(x->grad + c->start, 0, (size_t)c->size * sizeof(real));
     pare_kernels_get()->adamw(x->data + c->start, o->m[c->slot] + c->start,
                               o->v[c->slot] + c->start, x->grad + c->start, c->size, &step);
 }
 
-void pare_optimizer_step(pare_optimizer *o, double learning_rate, double clip)
+void pare_optimizer_step(pare_optimizer *o, const double learning_rate[PARE_GROUPS], double clip)
 {
     o->updates++;
     const double t = (double)o->updates;
-    step_args args = {o, {learning_rate, o->beta1, o->beta2, o->epsilon, 0, clip, 1, 1}};
+    step_args args = {o, learning_rate, {0, o->beta1, o->beta2, o->epsilon, 0, clip, 1, 1}};
     if (o->bias_correction) {
         args.step.correction1 = 1 / (1 - pow(o->beta1, t));
         args.step.correction2 = 1 / (1 - pow(o->beta2, t));

@@ -39,12 +39,14 @@ typedef struct pare_optimizer {
 pare_status pare_optimizer_new(pare_arena *arena, pare_param *const *params, int n,
                                const char *variant, double weight_decay, pare_optimizer **out);
 
-/* The global norm of the gradients. A value that is not finite is PARE_DIVERGED, naming the
+/* The global norm of the weights' gradients (pare_group). A value, of any group, that is not finite is PARE_DIVERGED, naming the
  * tensor. */
 pare_status pare_optimizer_norm(pare_optimizer *optimizer, double *norm);
 
-/* One update with gradients times `clip`; the gradients are used up. */
-void pare_optimizer_step(pare_optimizer *optimizer, double learning_rate, double clip);
+/* One update at each group's learning rate, with the weights' gradients times `clip`; the gradients
+ * are used up. */
+void pare_optimizer_step(pare_optimizer *optimizer, const double learning_rate[PARE_GROUPS],
+                         double clip);
 
 /* PyTorch's clip_grad_norm_: min(1, limit / (norm + 1e-6)); limit 0 = no clipping. */
 double pare_clip_factor(double norm, double limit);

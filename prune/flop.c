@@ -246,7 +246,7 @@ static void add_gradient(const pare_flop_list *list, const pare_flop_matrix *m, 
     log_alpha->has_grad = true;
 }
 
-void pare_flop_lagrangian(const pare_flop_list *list, pare_flop_terms *t)
+void pare_flop_lagrangian(const pare_flop_list *list, pare_param *lambda, pare_flop_terms *t)
 {
     t->sparsity = pare_flop_sparsity(list, t->beta);
     const double miss = t->sparsity - t->target;
@@ -255,4 +255,9 @@ void pare_flop_lagrangian(const pare_flop_list *list, pare_flop_terms *t)
     t->grad_lambda2 = miss * miss;
     for (int64_t k = 0; k < list->n; k++)
         add_gradient(list, &list->at[k], t->beta, t->lambda1 + 2 * t->lambda2 * miss);
+    if (lambda) {
+        lambda->tensor.grad[0] = (real)-t->grad_lambda1;
+        lambda->tensor.grad[1] = (real)-t->grad_lambda2;
+        lambda->tensor.has_grad = true;
+    }
 }

@@ -5,7 +5,7 @@
  *   PARE_TRY(pare_flop_list_new(arena, factorised, &list));
  *   PARE_TRY(pare_flop_sample(&tape, &list, beta, gates));         // z of this step
  *   pass.rank_gates = gates; ...                                   // forward, backward
- *   pare_flop_lagrangian(&list, &numbers);                         // adds its gradients
+ *   pare_flop_lagrangian(&list, model->lambda, &terms);            // adds its gradients
  *
  * Sizes count the factorised matrices only: (in + out) a rank. */
 #ifndef PARE_PRUNE_FLOP_H
@@ -65,11 +65,13 @@ pare_status pare_flop_sample(pare_tape *tape, const pare_flop_list *list, double
 typedef struct pare_flop_terms {
     double lambda1, lambda2, target, beta; /* given */
     double sparsity, value;                /* s and L */
-    double grad_lambda1, grad_lambda2;     /* of L; lambdas go up it */
+    double grad_lambda1, grad_lambda2;     /* of L */
 } pare_flop_terms;
 
-/* Computes s, L and the gradients, and adds that of log_alpha to each matrix's log_alpha.grad. */
-void pare_flop_lagrangian(const pare_flop_list *list, pare_flop_terms *terms);
+/* Computes s, L and the gradients, and adds that of log_alpha to each matrix's log_alpha.grad. An
+ * optimiser goes down gradients and the multipliers go up: lambda.grad, unless lambda is NULL,
+ * becomes minus theirs. */
+void pare_flop_lagrangian(const pare_flop_list *list, pare_param *lambda, pare_flop_terms *terms);
 
 /* s alone. */
 double pare_flop_sparsity(const pare_flop_list *list, double beta);

@@ -109,7 +109,7 @@ static pare_status pass(contest *c, int entry, double *ms, int64_t *tokens)
         pare_pack(c->space.step, c->entries[entry].encoded, c->order, c->batch, &batch);
     if (status == PARE_OK) {
         pare_tape_begin(&tape, c->space.step, c->space.scratch, &(pare_tape_mode){0});
-        const pare_bert_pass way = {&tape, c->entries[entry].model, &batch, 0, NULL};
+        const pare_bert_pass way = {&tape, c->entries[entry].model, &batch, 0, NULL, NULL};
         const double start = now();
         (void)pare_bert_logits(&way);
         *ms = 1e3 * (now() - start);

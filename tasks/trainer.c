@@ -76,7 +76,8 @@ static pare_status train_step(pare_training *t, step_result *result)
     PARE_TRY(pare_optimizer_norm(t->optimizer, &result->grad_norm));
     result->learning_rate =
         pare_linear_schedule(o->learning_rate, t->state.step, t->warmup_steps, t->total_steps);
-    pare_optimizer_step(t->optimizer, result->learning_rate,
+    const double rates[PARE_GROUPS] = {result->learning_rate};
+    pare_optimizer_step(t->optimizer, rates,
                         pare_clip_factor(result->grad_norm, o->max_grad_norm));
     t->state.step++;
     t->state.examples += result->examples;

@@ -244,7 +244,7 @@ static void train_step(run_groups *g, pare_optimizer *o, const char *variant, in
     double norm = 0;
     const double rate = pare_linear_schedule(1e-3, k, 3, 12);
     assert_ok(pare_optimizer_norm(o, &norm));
-    pare_optimizer_step(o, rate, pare_clip_factor(norm, 1.0));
+    pare_optimizer_step(o, (double[PARE_GROUPS]){rate}, pare_clip_factor(norm, 1.0));
     snprintf(name, sizeof name, "%s/loss/%d", variant, k);
     golden_compare_number(&g->losses, loss->data[0], golden_number(f.file, name), name);
     snprintf(name, sizeof name, "%s/grad_norm/%d", variant, k);

@@ -237,7 +237,7 @@ static void check_variant(const char *variant, bool bert)
                 want += gradient(i, k, e) * gradient(i, k, e);
         assert_ok(pare_optimizer_norm(o, &norm));
         test_close(norm, sqrt(want), TEST_REAL_TOL(1e-6), 0, "norm");
-        pare_optimizer_step(o, rate(k), 0.5);
+        pare_optimizer_step(o, (double[PARE_GROUPS]){rate(k)}, 0.5);
         for (int i = 0; i < 3; i++)
             assert_false(m->param[i].tensor.has_grad);
     }
@@ -268,7 +268,7 @@ static void test_adamw_threads(void **state)
         assert_ok(pare_optimizer_new(m->arena, m->list, N_PARAMS, "adamw", 0.1, &o));
         set_gradients(m, 0);
         assert_ok(pare_optimizer_norm(o, &norms[threads - 1]));
-        pare_optimizer_step(o, 1e-3, 1);
+        pare_optimizer_step(o, (double[PARE_GROUPS]){1e-3}, 1);
         if (threads == 1) {
             first = m;
             continue;

@@ -1,5 +1,6 @@
 /* Golden numbers of pruning: a small BERT with layers dropped, each head switched off, and both
  * importances, against what PyTorch computed in float64. */
+#include "optim/adamw.h"
 #include "prune/flop.h"
 #include "prune/heads.h"
 #include "prune/layers.h"
@@ -285,7 +286,7 @@ static void test_flop_step(void **state)
     assert_ok(pare_tape_backward(&t, loss));
     pare_flop_terms terms = {.lambda1 = flop_number("lambda1"), .lambda2 = flop_number("lambda2"),
                              .target = flop_number("target"), .beta = flop_beta};
-    pare_flop_lagrangian(&list, &terms);
+    pare_flop_lagrangian(&list, NULL, &terms);
     compare_terms(&forward, &terms, task_loss);
     gradients.floor = 1e-3 * largest_flop_gradient(&list);
     for (int64_t k = 0; k < list.n; k++) {
@@ -297,6 +298,35 @@ static void test_flop_step(void **state)
     }
     golden_report(&forward);
     golden_report(&gradients);
+    pare_model_free(model);
+}
+
+/* 60 steps of the Lagrangian alone: gates go down it by Adam, the multipliers up. */
+static void test_flop_trajectory(void **state)
+{
+    (void)state;
+    NEED_GOLDEN();
+    golden_group g = {"FLOP, trajectory", gradient_tolerance, 1e-3, 0, ""}; /* it passes 0 */
+    pare_flop_list list;
+    pare_model *model = golden_factors(&list);
+    pare_optimizer *optimizer = NULL;
+    golden_array want = golden_read(f.file, "flop/lagrangian_trajectory");
+    assert_ok(pare_optimizer_new(f.arena, model->params, model->n_params, "adamw", 0,
+                                 &optimizer));
+    const real *lambda = model->lambda->tensor.data;
+    for (int k = 0; k < (int)want.shape[0]; k++) {
+        pare_flop_terms terms = {.lambda1 = lambda[0], .lambda2 = lambda[1], .beta = flop_beta,
+                                 .target = 0.6 * fmin(1, (k + 1) / 20.0)};
+        pare_flop_lagrangian(&list, model->lambda, &terms);
+        const double got[] = {terms.target, terms.sparsity, terms.lambda1, terms.lambda2,
+                              terms.value};
+        for (int i = 0; i < 5; i++)
+            golden_compare_number(&g, got[i], want.data[k * 5 + i],
+                                  golden_name((char[256]){0}, "step %d, column %d", k, i));
+        pare_optimizer_step(optimizer, (double[PARE_GROUPS]){0, 0.1, 0.5}, 1);
+    }
+    free(want.data);
+    golden_report(&g);
     pare_model_free(model);
 }
 
@@ -409,6 +439,7 @@ int main(void)
         cmocka_unit_test(test_removal),
         cmocka_unit_test(test_importance),
         cmocka_unit_test(test_flop_step),
+        cmocka_unit_test(test_flop_trajectory),
         cmocka_unit_test(test_flop_masks),
         cmocka_unit_test(test_factorized_logits),
     };
