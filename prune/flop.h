@@ -76,4 +76,21 @@ void pare_flop_lagrangian(const pare_flop_list *list, pare_param *lambda, pare_f
 /* s alone. */
 double pare_flop_sparsity(const pare_flop_list *list, double beta);
 
+/* ---- what is left ---- */
+
+/* What rank r of in x out costs: r (in + out), or in * out where multiplying back is smaller. */
+double pare_flop_cost(const pare_flop_matrix *matrix, int64_t rank);
+
+/* One global order of all ranks, by log_alpha (of equals the earlier layer, matrix, rank first):
+ * keep[k][i], of list->at[k]'s rank i, is set from the top as long as the kept ranks' cost is
+ * `budget` at most; every matrix keeps its best rank. Returns their cost. PARE_MEMORY or the
+ * budget is too small: PARE_USAGE. keep has list->n arrays of that rank. */
+pare_status pare_flop_project(const pare_flop_list *list, double budget, bool *const *keep,
+                              double *cost);
+
+/* The model with the kept ranks only, their gates z[k][i] folded into the factors; a matrix that is
+ * smaller multiplied back becomes dense. No gates are left. The history tells. */
+pare_status pare_flop_compact(const pare_model *old, const pare_flop_list *list,
+                              bool *const *keep, real *const *z, pare_model **out);
+
 #endif
