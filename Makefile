@@ -93,6 +93,7 @@ run-tests: $(TESTS)
 
 again = +@$(MAKE) --no-print-directory BUILD=build/$(1) OPTIMIZE=-O1 HARDEN= \
         VARIANT="-w -fsanitize=$(2) -fno-omit-frame-pointer" run-tests
+asan-test: export LSAN_OPTIONS = suppressions=$(CURDIR)/tests/lsan.suppress
 asan-test:
 	$(call again,asan,address)
 ubsan-test:
@@ -104,8 +105,8 @@ tsan-test:
 	$(call again,tsan,thread) CC=$(CLANG)
 # What takes minutes under valgrind is left to asan-test; libgomp keeps its team until the end.
 valgrind-test: $(filter-out %gemm %hostile %store %table %tokenizer,$(TESTS))
-	@UNDER="valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite" \
-	    tests/run.sh $^
+	@UNDER="valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
+	    --suppressions=tests/valgrind.suppress" tests/run.sh $^
 
 bench: $(BUILD)/pare $(BENCHES)
 	@set -e; for b in $(BENCHES); do echo "== $$b"; $$b; done
