@@ -30,14 +30,15 @@ arch = $(BASE) $(if $(filter %_avx2.c,$(1)),$(AVX2)) $(if $(filter %_avx512.c,$(
 
 # A library's flags by pkg-config; where it has no such file, plain -l does on most systems.
 flags = $(or $(shell pkg-config --$(1) $(2) 2>/dev/null),$(3))
-INCLUDES := $(foreach p,hdf5 blis jansson inih libutf8proc,$(call flags,cflags,$p))
+INCLUDES := $(foreach p,hdf5 blis jansson inih libutf8proc cairo lapacke,$(call flags,cflags,$p))
 LIBS := $(call flags,libs,hdf5,-lhdf5) $(call flags,libs,blis,-lblis) \
         $(call flags,libs,jansson,-ljansson) $(call flags,libs,inih,-linih) \
-        $(call flags,libs,libutf8proc,-lutf8proc) $(call flags,libs,zlib,-lz) -llapacke -llapack -lm
+        $(call flags,libs,libutf8proc,-lutf8proc) $(call flags,libs,cairo,-lcairo) \
+        $(call flags,libs,lapacke,-llapacke -llapack) $(call flags,libs,zlib,-lz) -lm
 CMOCKA = $(call flags,libs,cmocka,-lcmocka)
 
 # ---- Files -------------------------------------------------------------------------------------
-ROOMS = core core/cpu autograd optim models prune tasks cli
+ROOMS = core core/cpu plot autograd optim models prune tasks cli
 SOURCES := $(wildcard $(ROOMS:=/*.c))
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
 LIBRARY = $(BUILD)/libpare.a
@@ -92,6 +93,7 @@ run-tests: $(TESTS)
 
 again = +@$(MAKE) --no-print-directory BUILD=build/$(1) OPTIMIZE=-O1 HARDEN= \
         VARIANT="-w -fsanitize=$(2) -fno-omit-frame-pointer" run-tests
+asan-test: export LSAN_OPTIONS = suppressions=$(CURDIR)/tests/lsan.suppress
 asan-test:
 	$(call again,asan,address)
 ubsan-test:
@@ -103,8 +105,8 @@ tsan-test:
 	$(call again,tsan,thread) CC=$(CLANG)
 # What takes minutes under valgrind is left to asan-test; libgomp keeps its team until the end.
 valgrind-test: $(filter-out %gemm %hostile %store %table %tokenizer,$(TESTS))
-	@UNDER="valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite" \
-	    tests/run.sh $^
+	@UNDER="valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
+	    --suppressions=tests/valgrind.suppress" tests/run.sh $^
 
 bench: $(BUILD)/pare $(BENCHES)
 	@set -e; for b in $(BENCHES); do echo "== $$b"; $$b; done

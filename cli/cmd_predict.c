@@ -6,7 +6,7 @@
 #include "cli/console.h"
 #include "cli/lines.h"
 #include "cli/options.h"
-#include "cli/text.h"
+#include "core/text.h"
 #include "tasks/evaluate.h"
 
 enum { MOST_LINES = 4096 };

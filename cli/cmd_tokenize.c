@@ -5,8 +5,8 @@
 #include "cli/console.h"
 #include "cli/lines.h"
 #include "cli/options.h"
-#include "cli/text.h"
 #include "core/file.h"
+#include "core/text.h"
 #include "core/threads.h"
 #include "tasks/tokenizer.h"
 

@@ -2,7 +2,7 @@
 #ifndef PARE_CLI_COLUMNS_H
 #define PARE_CLI_COLUMNS_H
 
-#include "cli/text.h"
+#include "core/text.h"
 
 /* Adds `rows`, whose cells end in a TAB or a newline and whose first row is a heading, with blanks
  * in the TABs' place. A column of numbers is set to the right; "-" counts as one. */

@@ -12,7 +12,7 @@
 #define PARE_CLI_CONFIG_FILE_H
 
 #include "cli/options.h"
-#include "cli/text.h"
+#include "core/text.h"
 
 /* Sets every option of the file that was not given on the command line. */
 pare_status pare_options_read(const char *path, pare_options *options);

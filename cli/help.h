@@ -3,7 +3,7 @@
 #define PARE_CLI_HELP_H
 
 #include "cli/options.h"
-#include "cli/text.h"
+#include "core/text.h"
 
 /* What `pare` alone says: one line a command. */
 void pare_help_short(pare_text *out);

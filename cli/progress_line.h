@@ -6,7 +6,7 @@
 #ifndef PARE_CLI_PROGRESS_LINE_H
 #define PARE_CLI_PROGRESS_LINE_H
 
-#include "cli/text.h"
+#include "core/text.h"
 #include "tasks/progress.h"
 
 enum { PARE_PROGRESS_NAME = 24, PARE_PROGRESS_CLOCKS = 4 };

@@ -3,7 +3,7 @@
 #define PARE_CLI_SWEEP_REPORT_H
 
 #include "cli/sweep_summary.h"
-#include "cli/text.h"
+#include "core/text.h"
 
 /* All that is reported. */
 typedef struct pare_sweep_findings {

@@ -75,6 +75,24 @@ run 2 $prune_run --exact
 says "exact"
 run 2 heads tidy
 says "unknown study"
+# shellcheck disable=SC2086
+run 0 finetune $train --output other --max-steps 3
+# shellcheck disable=SC2086
+run 0 heads sweep --model other/last.h5 $texts --output other.json
+run 0 heads correlate sweep.json other.json --output correlation.json --json
+json files n pearson spearman pearson_p spearman_p loss
+# shellcheck disable=SC2086
+run 0 heads prune --model model.h5 $texts --fraction 1 --step 0.25 --output curve.json less.h5
+run 0 plot sweep.json other.json correlation.json curve.json --output plots
+for chart in sweep-sorted sweep-map sweep-and-other correlation-pearson \
+    correlation-spearman-loss heads-removed; do
+    for ending in svg png tsv; do
+        check "there is $chart.$ending" [ -s plots/$chart.$ending ]
+    done
+done
+run 4 plot none-such.json --output never.h5
+run 3 plot demo/run/eval_results.json --output never.h5
+says "no chart"
 run 2 heads correlate sweep.json
 echo '{}' >none.json
 run 3 heads correlate sweep.json none.json

@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.." || exit 1
 export LC_ALL=C # so that every awk counts bytes
 
 rooms=
-for room in core autograd optim models prune tasks cli; do
+for room in core plot autograd optim models prune tasks cli; do
     [ ! -d $room ] || rooms="$rooms $room"
 done
 sources=$(for room in $rooms; do
@@ -91,7 +91,8 @@ BEGIN {
     for (i = 1; i <= n; i++) storey[parts[i]] = i
     # Outside libraries: who alone may include their header.
     split("blis.h core/blis.c hdf5.h core/store.c zlib.h core/checksum.c jansson.h core/json.c " \
-        "ini.h cli/config_file.c utf8proc.h tasks/unicode.c omp.h core/threads.c " \
+        "ini.h cli/config_file.c utf8proc.h tasks/unicode.c cairo.h plot/canvas.c " \
+        "cairo-svg.h plot/canvas.c omp.h core/threads.c " \
         "lapacke.h core/lapack.c", pairs, " ")
     for (i = 1; i in pairs; i += 2) {
         owner[pairs[i]] = pairs[i + 1]

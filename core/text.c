@@ -1,5 +1,5 @@
 /* text.c: a byte buffer that doubles. */
-#include "cli/text.h"
+#include "core/text.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,12 +1,12 @@
-/* text.h: text that grows: for a config, a page of help, thousands of lines of output.
+/* text.h: text that grows: a config, a page of help, a picture, thousands of lines of output.
  *
  *   pare_text text = {0};
  *   pare_text_printf(&text, "%s = %d\n", key, value);   // errors are remembered
  *   PARE_TRY(pare_text_status(&text));
  *   fwrite(text.bytes, 1, text.n, stdout);
  *   pare_text_free(&text); */
-#ifndef PARE_CLI_TEXT_H
-#define PARE_CLI_TEXT_H
+#ifndef PARE_CORE_TEXT_H
+#define PARE_CORE_TEXT_H
 
 #include <stdarg.h>
 #include <stddef.h>

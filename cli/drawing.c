@@ -1,0 +1,45 @@
+/* drawing.c: see drawing.h. */
+#include "cli/drawing.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "core/file.h"
+
+double *pare_drawing_numbers(pare_drawing *d, int64_t n)
+{
+    double *x = pare_arena_alloc(d->arena, (size_t)n * sizeof *x);
+    d->failed = d->failed || !x;
+    return x;
+}
+
+const char *pare_drawing_text(pare_drawing *d, const char *format, ...)
+{
+    char line[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    const char *copy = pare_arena_strdup(d->arena, line);
+    d->failed = d->failed || !copy;
+    return copy;
+}
+
+pare_status pare_drawing_write(const pare_drawing *d, const pare_chart *chart, const char *stem)
+{
+    if (d->failed)
+        return PARE_MEMORY;
+    char *path = pare_path_join(d->folder, stem);
+    const pare_status status = path ? pare_chart_write(chart, path) : PARE_MEMORY;
+    pare_free(path);
+    return status;
+}
+
+pare_status pare_drawing_run(pare_drawing_function *function, pare_json *const *results,
+                             const char *const *names, int n, const char *folder)
+{
+    pare_drawing d = {.arena = pare_arena_new("chart"), .folder = folder};
+    const pare_status status = d.arena ? function(&d, results, names, n) : PARE_MEMORY;
+    pare_arena_free(d.arena);
+    return status;
+}

@@ -1,0 +1,25 @@
+/* plot_results.h: charts of what the other commands' JSON files say.
+ *
+ *   pare_json *const results[] = {...};        // of pare heads sweep, prune, correlate, pare sweep
+ *   PARE_TRY(pare_plot_heads(results, names, n, "plots"));
+ *
+ * names[n] tell the files apart: titles, legends and file names begin with them. A function draws
+ * the results that it knows and passes over the others. */
+#ifndef PARE_CLI_PLOT_RESULTS_H
+#define PARE_CLI_PLOT_RESULTS_H
+
+#include "core/json.h"
+
+/* Results of pare heads sweep: the metric without each head, sorted; the differences by layer and
+ * head; and of every two the differences side by side. Of pare heads prune --step: the score as
+ * heads go, all files in one chart, those of random order as their mean and deviation. Of pare
+ * heads correlate: both matrices. */
+pare_status pare_plot_heads(pare_json *const *results, const char *const *names, int n,
+                            const char *folder);
+
+/* Results of pare sweep, by task: score and forward time against layers dropped, a line a strategy,
+ * and the scores of all seeds. */
+pare_status pare_plot_sweep(pare_json *const *results, const char *const *names, int n,
+                            const char *folder);
+
+#endif

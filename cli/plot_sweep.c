@@ -1,0 +1,212 @@
+/* plot_sweep.c: charts of pare sweep's summary.json (plot_results.h). */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/drawing.h"
+#include "cli/plot_results.h"
+
+/* One point of the grid, of the task at hand. */
+typedef struct point {
+    const char *dropped;  /* "top:2", "none" */
+    char strategy[32];    /* "top" */
+    double layers;        /* that are left */
+    double mean, sd, ms;  /* of the score; forward time */
+} point;
+
+typedef struct task_points {
+    const char *task, *metric;
+    point *at;
+    int n;
+    double most_layers;
+} task_points;
+
+static const char *task_of(const pare_json *entry)
+{
+    return pare_json_get_string(pare_json_get(entry, "options"), "task", "");
+}
+
+/* ---- reading ---- */
+
+/* The forward time of the i-th point. */
+static double time_of(const pare_json *json, size_t i)
+{
+    const pare_json *timed = pare_json_at(
+        pare_json_get(pare_json_get(json, "timing"), "summary"), i);
+    return pare_json_get_double(pare_json_get(timed, "latency"), "ms_median", NAN);
+}
+
+static point read_point(const pare_json *json, size_t i)
+{
+    const pare_json *one = pare_json_at(pare_json_get(json, "summary"), i);
+    point p = {.dropped = pare_json_get_string(pare_json_get(one, "options"), "drop_layers",
+                                               "none"),
+               .layers = pare_json_get_double(one, "layers", NAN),
+               .mean = pare_json_get_double(one, "mean", NAN),
+               .sd = pare_json_get_double(one, "sd", NAN),
+               .ms = time_of(json, i)};
+    const size_t n = strcspn(p.dropped, ":");
+    snprintf(p.strategy, sizeof p.strategy, "%.*s", (int)(n < 31 ? n : 31), p.dropped);
+    return p;
+}
+
+static task_points read_task(pare_drawing *d, const pare_json *json, const char *task)
+{
+    const pare_json *summary = pare_json_get(json, "summary");
+    const size_t n = pare_json_size(summary);
+    task_points t = {.task = task, .metric = "score",
+                     .at = pare_arena_alloc(d->arena, n * sizeof *t.at)};
+    d->failed = d->failed || !t.at;
+    for (size_t i = 0; !d->failed && i < n; i++) {
+        const pare_json *one = pare_json_at(summary, i);
+        if (strcmp(task_of(one), task) != 0)
+            continue;
+        t.metric = pare_json_get_string(one, "metric", t.metric);
+        t.at[t.n] = read_point(json, i);
+        if (t.at[t.n].layers > t.most_layers)
+            t.most_layers = t.at[t.n].layers;
+        t.n++;
+    }
+    return t;
+}
+
+/* ---- score and time against layers dropped ---- */
+
+static bool is_whole(const point *p)
+{
+    return strcmp(p->strategy, "none") == 0;
+}
+
+/* The whole model and the points of one strategy, by layers dropped. */
+static pare_chart_series strategy_line(pare_drawing *d, const task_points *t, const char *strategy,
+                                       bool times)
+{
+    double *x = pare_drawing_numbers(d, t->n), *y = pare_drawing_numbers(d, t->n);
+    double *error = pare_drawing_numbers(d, t->n);
+    int n = 0;
+    for (int left = (int)t->most_layers; !d->failed && left >= 0; left--)
+        for (int i = 0; i < t->n; i++) {
+            const point *p = &t->at[i];
+            if ((int)p->layers != left || (!is_whole(p) && strcmp(p->strategy, strategy) != 0))
+                continue;
+            x[n] = t->most_layers - p->layers;
+            y[n] = times ? p->ms : p->mean;
+            error[n++] = times ? NAN : p->sd;
+        }
+    return (pare_chart_series){.name = strategy, .n = n, .x = x, .y = y,
+                               .error = times ? NULL : error};
+}
+
+/* Whether an earlier point has the same strategy. */
+static bool seen(const task_points *t, int i)
+{
+    for (int k = 0; k < i; k++)
+        if (strcmp(t->at[k].strategy, t->at[i].strategy) == 0)
+            return true;
+    return false;
+}
+
+static pare_status draw_lines(pare_drawing *d, const task_points *t, const char *name, bool times)
+{
+    pare_chart_series *series = pare_arena_alloc(d->arena, (size_t)t->n * sizeof *series);
+    int n = 0;
+    bool any = false;
+    for (int i = 0; series && i < t->n; i++) {
+        any = any || isfinite(times ? t->at[i].ms : t->at[i].mean);
+        if (!is_whole(&t->at[i]) && !seen(t, i))
+            series[n++] = strategy_line(d, t, t->at[i].strategy, times);
+    }
+    if (!series)
+        return PARE_MEMORY;
+    if (!any || n == 0) /* nothing was dropped, or nothing timed */
+        return PARE_OK;
+    const pare_chart chart = {
+        .kind = PARE_CHART_LINES,
+        .title = pare_drawing_text(d, "%s: %s", t->task,
+                                   times ? "forward time of 32 sentences"
+                                         : "fine-tuned after layer drop"),
+        .x_label = "layers dropped",
+        .y_label = times ? "milliseconds, median" : t->metric,
+        .series = series,
+        .n_series = n,
+    };
+    return pare_drawing_write(d, &chart,
+                              pare_drawing_text(d, "%s-%s-%s", name, t->task,
+                                                times ? "time" : "score"));
+}
+
+/* ---- scores over seeds ---- */
+
+/* The scores of the cells of one point's options, of the task's main metric. */
+static pare_chart_series seed_scores(pare_drawing *d, const pare_json *json, const task_points *t,
+                                     const char *dropped)
+{
+    const pare_json *cells = pare_json_get(json, "cells");
+    double *y = pare_drawing_numbers(d, (int64_t)pare_json_size(cells));
+    int n = 0;
+    for (size_t i = 0; !d->failed && i < pare_json_size(cells); i++) {
+        const pare_json *cell = pare_json_at(cells, i), *options = pare_json_get(cell, "options");
+        if (strcmp(task_of(cell), t->task) == 0 &&
+            strcmp(pare_json_get_string(options, "drop_layers", "none"), dropped) == 0)
+            y[n++] = pare_json_get_double(pare_json_get(cell, "metrics"), t->metric, NAN);
+    }
+    return (pare_chart_series){.name = dropped, .n = n, .y = y};
+}
+
+static pare_status draw_boxes(pare_drawing *d, const pare_json *json, const task_points *t,
+                              const char *name)
+{
+    pare_chart_series *series = pare_arena_alloc(d->arena, (size_t)t->n * sizeof *series);
+    int n = 0;
+    if (!series)
+        return PARE_MEMORY;
+    for (int i = 0; i < t->n; i++) {
+        series[n] = seed_scores(d, json, t, t->at[i].dropped);
+        n += series[n].n > 1; /* a box needs seeds */
+    }
+    if (n == 0)
+        return PARE_OK;
+    const pare_chart chart = {
+        .kind = PARE_CHART_BOXES,
+        .title = pare_drawing_text(d, "%s over seeds", t->task),
+        .x_label = "layers dropped",
+        .y_label = t->metric,
+        .series = series,
+        .n_series = n,
+    };
+    return pare_drawing_write(d, &chart, pare_drawing_text(d, "%s-%s-seeds", name, t->task));
+}
+
+/* ---- all ---- */
+
+static pare_status plot_tasks(pare_drawing *d, pare_json *const *results, const char *const *names,
+                              int n)
+{
+    const pare_json *summary = pare_json_get(results[0], "summary");
+    (void)n;
+    for (size_t i = 0; i < pare_json_size(summary); i++) {
+        const char *task = task_of(pare_json_at(summary, i));
+        bool earlier = false;
+        for (size_t k = 0; k < i; k++)
+            earlier = earlier || strcmp(task_of(pare_json_at(summary, k)), task) == 0;
+        if (earlier)
+            continue;
+        const task_points t = read_task(d, results[0], task);
+        if (d->failed)
+            return PARE_MEMORY;
+        PARE_TRY(draw_lines(d, &t, names[0], false));
+        PARE_TRY(draw_lines(d, &t, names[0], true));
+        PARE_TRY(draw_boxes(d, results[0], &t, names[0]));
+    }
+    return PARE_OK;
+}
+
+pare_status pare_plot_sweep(pare_json *const *results, const char *const *names, int n,
+                            const char *folder)
+{
+    for (int i = 0; i < n; i++)
+        if (pare_json_is_array(pare_json_get(results[i], "summary")) &&
+            pare_json_is_array(pare_json_get(results[i], "cells")))
+            PARE_TRY(pare_drawing_run(plot_tasks, results + i, names + i, 1, folder));
+    return PARE_OK;
+}
