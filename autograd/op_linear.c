@@ -218,7 +218,7 @@ static void gate_rows(real *out, const real *x, const pare_tensor *z, int64_t ro
     pare_parallel_work(tiles(rows, SUM_ROWS), (double)(rows * z->cols), gate_rows_tile, &args);
 }
 
-/* out[tile] = the tile's rows of x ⊙ y, added up in order; out[tiles] is workspace for products */
+/* out[tile] = the tile's rows of x ⊙ y, added up in order */
 static void dot_rows_tile(void *context, int64_t tile)
 {
     const gate_rows_args *a = context;
@@ -277,11 +277,11 @@ pare_tensor *pare_gated_linear(pare_tape *t, pare_tensor *x, pare_activation act
     const int64_t rows = x->rows, rank = p->rows;
     if (x->cols != p->cols || q->cols != rank || (z && z->cols != rank) ||
         (b && b->cols != q->rows))
-        return pare_tape_fail(t, pare_fail(PARE_INTERNAL, "gated_linear: x[%lld,%lld], p[%lld,%lld] "
-                                           "and q[%lld,%lld] do not meet", (long long)rows,
-                                           (long long)x->cols, (long long)rank,
-                                           (long long)p->cols, (long long)q->rows,
-                                           (long long)q->cols));
+        return pare_tape_fail(
+            t, pare_fail(PARE_INTERNAL, "gated_linear: x[%lld,%lld], p[%lld,%lld] and "
+                         "q[%lld,%lld] do not meet", (long long)rows, (long long)x->cols,
+                         (long long)rank, (long long)p->cols, (long long)q->rows,
+                         (long long)q->cols));
     pare_tensor *y = pare_tape_output(t, rows, q->rows,
                                       x->needs_grad || p->needs_grad || q->needs_grad ||
                                           (z && z->needs_grad) || (b && b->needs_grad));
@@ -298,7 +298,8 @@ pare_tensor *pare_gated_linear(pare_tape *t, pare_tensor *x, pare_activation act
                             sizeof saved);
 }
 
-/* With hz = h ⊙ z: dq = dyᵀ·hz, dhz = dy·q, dz = Σ h ⊙ dhz, dh = dhz ⊙ z, and p and x as in linear. */
+/* With hz = h ⊙ z: dq = dyᵀ·hz, dhz = dy·q, dz = Σ h ⊙ dhz, dh = dhz ⊙ z; p and x as in
+ * linear. */
 void pare_gated_linear_grad(pare_tape *t, const pare_node *node)
 {
     pare_tensor *x = node->in[0], *p = node->in[1], *z = node->in[2], *q = node->in[3];

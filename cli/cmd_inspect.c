@@ -76,9 +76,30 @@ static pare_json *model_json(const pare_model *model, const char *path, pare_jso
 
 /* ---- For people ---- */
 
-static int64_t weights(const pare_weight *weight)
+/* Of a layer's matrices, or their factors. */
+static int64_t weights(const pare_model *model, int64_t layer)
 {
-    return weight->in * weight->out;
+    int64_t n = 0;
+    for (int i = 0; i < model->n_params; i++)
+        if (model->params[i]->layer == layer && model->params[i]->rank == 2)
+            n += pare_tensor_size(&model->params[i]->tensor);
+    return n;
+}
+
+/* The factorised matrices: a line a layer that has any. */
+static pare_status print_ranks(const pare_model *model)
+{
+    for (int64_t i = 0; i < model->config.num_hidden_layers; i++) {
+        pare_json *ranks = pare_config_ranks(&model->config, i);
+        char *line = pare_json_dump(ranks, 0, 9);
+        if (line && pare_json_size(ranks) > 0)
+            pare_out("%5lld  ranks %s\n", (long long)i, line);
+        pare_json_free(ranks);
+        if (!line)
+            return PARE_MEMORY;
+        pare_free(line);
+    }
+    return PARE_OK;
 }
 
 static void print_layers(const pare_model *model)
@@ -86,11 +107,9 @@ static void print_layers(const pare_model *model)
     pare_out("\nlayer  heads  head size  intermediate  matrices' weights\n");
     for (int64_t i = 0; i < model->config.num_hidden_layers; i++) {
         const pare_layer *l = &model->layers[i];
-        int64_t n = weights(&l->query) + weights(&l->key) + weights(&l->value) +
-                    weights(&l->attention_output) + weights(&l->intermediate) +
-                    weights(&l->output);
         pare_out("%5lld  %5lld  %9lld  %12lld  %17lld\n", (long long)i, (long long)l->num_heads,
-                 (long long)l->head_size, (long long)l->intermediate.out, (long long)n);
+                 (long long)l->head_size, (long long)l->intermediate.out,
+                 (long long)weights(model, i));
     }
 }
 
@@ -151,6 +170,7 @@ static pare_status print_people(const pare_model *model, const char *path,
         pare_out("trained length       %lld\n", (long long)model->trained_length);
     print_head(model);
     print_layers(model);
+    PARE_TRY(print_ranks(model));
     if (pare_console_get()->verbose)
         print_tensors(model);
     return print_history(history);

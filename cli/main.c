@@ -1,6 +1,7 @@
 /* main.c: the program. Nothing else calls exit. */
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -20,25 +21,35 @@ static void fill_standard_descriptors(void)
         close(fd);
 }
 
-/* GNU's OpenMP lets a thread that waits spin for milliseconds. Where other programs want the cores
- * too, the spinners take them from the threads they wait for, and training becomes ten times
- * slower. How long to spin is read from the environment while the library loads, so the program
- * starts itself anew with a short time, unless the user has chosen one. */
-static void shorten_spinning(char **argv)
+/* Sets what the user has not; false if nothing was set. */
+static bool set_default(const char *name, const char *value)
+{
+    return !getenv(name) && setenv(name, value, 1) == 0;
+}
+
+/* What libraries read from the environment while they load:
+ * - GNU's OpenMP lets a thread that waits spin for milliseconds. Where other programs want the
+ *   cores too, the spinners take them from the threads they wait for, and training becomes ten
+ *   times slower.
+ * - OpenBLAS, which may stand behind LAPACK, makes threads of its own, and other bits with them.
+ * So the program starts itself anew with better settings, unless the user has chosen some. */
+static void settle_libraries(char **argv)
 {
     char self[4096];
     ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+    bool changed = set_default("OPENBLAS_NUM_THREADS", "1");
 
-    if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT") || length <= 0)
+    if (!getenv("OMP_WAIT_POLICY"))
+        changed = set_default("GOMP_SPINCOUNT", "3000") || changed;
+    if (!changed || length <= 0)
         return;
     self[length] = '\0';
-    if (setenv("GOMP_SPINCOUNT", "3000", 1) == 0)
-        execv(self, argv); /* where that fails, all goes on as it is */
+    execv(self, argv); /* where that fails, all goes on as it is */
 }
 
 int main(int argc, char **argv)
 {
-    shorten_spinning(argv);
+    settle_libraries(argv);
     fill_standard_descriptors();
     /* A reader that goes away shows as a failed write, so that files are put in order first. */
     signal(SIGPIPE, SIG_IGN);

@@ -61,8 +61,9 @@ static int config_digits(const pare_config *c)
     return 15;
 }
 
-/* ---- Layers with fewer heads ----
- * transformers gives every layer the same heads. So heads that were removed come back as rows and
+/* ---- Layers that were pruned ----
+ * transformers knows dense matrices: factors are multiplied out. And it gives every layer the same
+ * heads. So heads that were removed come back as rows and
  * columns of zeros: their context is zero, and the logits stay. Version 4 can also do without them:
  * config.json's pruned_heads names as many, the last ones, and the tensors stay small. */
 
@@ -74,17 +75,66 @@ static void copy_corner(pare_tensor *to, const pare_tensor *from)
                (size_t)from->cols * sizeof(real));
 }
 
-/* The same model with every layer whole. */
-static pare_status with_all_heads(const pare_model *model, pare_model **out)
+/* The rows and columns that q·p has, summed in double. */
+static pare_status multiply_out(pare_tensor *to, const pare_tensor *p, const pare_tensor *q)
+{
+    double *row = pare_malloc((size_t)p->cols * sizeof *row);
+    if (!row)
+        return PARE_MEMORY;
+    for (int64_t r = 0; r < q->rows; r++) {
+        memset(row, 0, (size_t)p->cols * sizeof *row);
+        for (int64_t k = 0; k < p->rows; k++)
+            for (int64_t c = 0; c < p->cols; c++)
+                row[c] += (double)q->data[r * q->cols + k] * p->data[k * p->cols + c];
+        for (int64_t c = 0; c < p->cols; c++)
+            to->data[r * to->cols + c] = (real)row[c];
+    }
+    pare_free(row);
+    return PARE_OK;
+}
+
+static pare_status multiply_out_layer(pare_layer *to, pare_layer *from)
+{
+    for (int m = 0; m < PARE_MATRICES; m++) {
+        const pare_weight *w = pare_layer_matrix(from, (pare_matrix)m);
+        if (w->p)
+            PARE_TRY(multiply_out(&pare_layer_matrix(to, (pare_matrix)m)->weight->tensor,
+                                  &w->p->tensor, &w->q->tensor));
+    }
+    return PARE_OK;
+}
+
+/* The same model with dense matrices, and with `heads` in the place of its layers' own. */
+static pare_status make_plain(const pare_model *model, const pare_layer_shape *heads,
+                              pare_model **out)
 {
     pare_config config = model->config;
-    config.layers = NULL;
+    config.layers = heads;
+    config.gated = false;
     PARE_TRY(pare_model_like(model, &config, out));
     for (int i = 0; i < model->n_params; i++) {
         pare_param *to = pare_model_find(*out, model->params[i]->name);
-        copy_corner(&to->tensor, &model->params[i]->tensor);
+        if (to)
+            copy_corner(&to->tensor, &model->params[i]->tensor);
     }
+    for (int64_t i = 0; i < config.num_hidden_layers; i++)
+        PARE_TRY(multiply_out_layer(&(*out)->layers[i], &model->layers[i]));
     return PARE_OK;
+}
+
+/* For version 4: dense, with the heads that are left. */
+static pare_status with_few_heads(const pare_model *model, pare_model **out)
+{
+    const int64_t n = model->config.num_hidden_layers;
+    pare_layer_shape *shapes = pare_malloc((size_t)n * sizeof *shapes);
+    if (!shapes)
+        return PARE_MEMORY;
+    for (int64_t i = 0; i < n; i++)
+        shapes[i] = (pare_layer_shape){
+            .num_attention_heads = pare_config_layer(&model->config, i).num_attention_heads};
+    const pare_status status = make_plain(model, shapes, out);
+    pare_free(shapes);
+    return status;
 }
 
 /* {"3": [8, 9, 10, 11]}: of layer 3 the first 8 heads are left. */
@@ -253,9 +303,10 @@ pare_status pare_export_for(const pare_model *model, const char *directory, int 
         return pare_fail(PARE_INPUT, "the model has no vocabulary, so it cannot be exported");
     if (model->config.layers && transformers == 4)
         PARE_TRY(check_small_heads(&model->config));
-    if (!model->config.layers || transformers == 4)
+    if (!model->config.layers)
         return write_all(model, directory);
-    pare_status status = with_all_heads(model, &whole);
+    pare_status status =
+        transformers == 4 ? with_few_heads(model, &whole) : make_plain(model, NULL, &whole);
     if (status == PARE_OK)
         status = write_all(whole, directory);
     pare_model_free(whole);

@@ -39,8 +39,8 @@ typedef struct pare_optimizer {
 pare_status pare_optimizer_new(pare_arena *arena, pare_param *const *params, int n,
                                const char *variant, double weight_decay, pare_optimizer **out);
 
-/* The global norm of the weights' gradients (pare_group). A value, of any group, that is not finite is PARE_DIVERGED, naming the
- * tensor. */
+/* The global norm of the weights' gradients (pare_group). A value of any group that is not finite
+ * is PARE_DIVERGED, naming the tensor. */
 pare_status pare_optimizer_norm(pare_optimizer *optimizer, double *norm);
 
 /* One update at each group's learning rate, with the weights' gradients times `clip`; the gradients

@@ -7,6 +7,7 @@
 
 #include "core/lapack.h"
 #include "core/philox.h"
+#include "core/threads.h"
 
 /* -log(-l / r) for gates stretched from l = -0.1 to r = 1.1. */
 #define STRETCH_LOG 2.3978952727983707
@@ -93,23 +94,46 @@ static pare_status split(const pare_tensor *w, pare_tensor *p, pare_tensor *q)
     return status;
 }
 
-static pare_status split_layer(const pare_model *old, int64_t layer, pare_model *new)
+/* Matrices are decomposed side by side; each notes how it went, as errors belong to threads. */
+typedef struct split_args {
+    const pare_model *old;
+    pare_model *new;
+    pare_status *status; /* [layers * PARE_MATRICES] */
+} split_args;
+
+static void split_tile(void *context, int64_t tile)
 {
-    for (int m = 0; m < PARE_MATRICES; m++) {
-        const pare_weight *from = pare_layer_matrix(&old->layers[layer], m);
-        const pare_weight *to = pare_layer_matrix(&new->layers[layer], m);
-        if (to->p)
-            PARE_TRY(pare_context(split(&from->weight->tensor, &to->p->tensor, &to->q->tensor),
-                                  "%s", from->weight->name));
-    }
-    return PARE_OK;
+    const split_args *a = context;
+    const int64_t layer = tile / PARE_MATRICES;
+    const pare_matrix matrix = (pare_matrix)(tile % PARE_MATRICES);
+    const pare_weight *from = pare_layer_matrix(&a->old->layers[layer], matrix);
+    const pare_weight *to = pare_layer_matrix(&a->new->layers[layer], matrix);
+    a->status[tile] =
+        to->p ? split(&from->weight->tensor, &to->p->tensor, &to->q->tensor) : PARE_OK;
+}
+
+static pare_status split_all(const pare_model *old, pare_model *new)
+{
+    const int64_t n = old->config.num_hidden_layers * PARE_MATRICES;
+    split_args args = {old, new, pare_calloc((size_t)n, sizeof *args.status)};
+    if (!args.status)
+        return PARE_MEMORY;
+    pare_parallel(n, split_tile, &args);
+    pare_status status = PARE_OK;
+    for (int64_t i = 0; i < n && status == PARE_OK; i++)
+        if (args.status[i] != PARE_OK)
+            status = pare_fail(args.status[i], "layer %lld's %s cannot be factorised: out of "
+                               "memory, or not all of it is finite",
+                               (long long)(i / PARE_MATRICES),
+                               pare_matrix_name((pare_matrix)(i % PARE_MATRICES)));
+    pare_free(args.status);
+    return status;
 }
 
 static pare_status factorize_all(const pare_model *old, pare_model *new)
 {
     pare_model_copy_same(new, old);
-    for (int64_t i = 0; i < old->config.num_hidden_layers; i++)
-        PARE_TRY(split_layer(old, i, new));
+    PARE_TRY(split_all(old, new));
     pare_json *event = pare_json_new_object();
     if (!event)
         return PARE_MEMORY;
@@ -140,6 +164,28 @@ pare_status pare_flop_factorize(const pare_model *old, const bool which[PARE_MAT
     else
         pare_model_free(new);
     return status;
+}
+
+static double row_norm(const real *x, int64_t n, int64_t step)
+{
+    double squares = 0;
+    for (int64_t i = 0; i < n; i++)
+        squares += (double)x[i * step] * x[i * step];
+    return sqrt(squares);
+}
+
+void pare_flop_rank_by(const pare_flop_list *list, pare_flop_order order)
+{
+    for (int64_t k = 0; k < list->n; k++) {
+        const pare_flop_matrix *m = &list->at[k];
+        const real *p = m->weight->p->tensor.data, *q = m->weight->q->tensor.data;
+        real *log_alpha = m->weight->log_alpha->tensor.data;
+        for (int64_t i = 0; i < m->rank; i++)
+            log_alpha[i] = (real)(order == PARE_FLOP_UNIFORM
+                                      ? -(double)i / (double)m->rank
+                                      : log(row_norm(p + i * m->in, m->in, 1) *
+                                                row_norm(q + i, m->out, m->rank) + 1e-300));
+    }
 }
 
 /* ---- gates ---- */

@@ -34,10 +34,19 @@ pare_status pare_flop_list_new(pare_arena *arena, pare_model *model, pare_flop_l
 /* The model with every matrix m of each layer for which which[m] is set replaced by the factors of
  * its thin singular value decomposition, W = U S Vᵀ: P = U √S, Q = √S Vᵀ, of rank min(in, out): the
  * same function, to rounding. A layer without heads has no attention matrices. PARE_INPUT for a
- * model that is factorised already. With `gated`, every rank has a gate, log_alpha 0, to be trained.
- * `old` stays as it is; the history tells. */
+ * model that is factorised already. With `gated`, every rank has a gate to be trained,
+ * log_alpha 0. `old` stays as it is; the history tells. */
 pare_status pare_flop_factorize(const pare_model *old, const bool which[PARE_MATRICES],
                                 bool gated, pare_model **out);
+
+/* What pare_flop_project drops last, when nothing was learnt: truncated decompositions. */
+typedef enum pare_flop_order {
+    PARE_FLOP_UNIFORM,        /* the same share of every matrix's ranks */
+    PARE_FLOP_SINGULAR_VALUES /* the largest singular values of all matrices */
+} pare_flop_order;
+
+/* Writes that order into the gates' log_alpha. Ranks must be as pare_flop_factorize left them. */
+void pare_flop_rank_by(const pare_flop_list *list, pare_flop_order order);
 
 /* ---- gates ---- */
 

@@ -97,6 +97,41 @@ run 2 heads correlate sweep.json
 echo '{}' >none.json
 run 3 heads correlate sweep.json none.json
 says "none.json"
+
+# ---- Factorised matrices ----
+run 0 flop factorize --model model.h5 factors.h5 --json
+json parameters_before parameters encoder_before encoder_after sparsity_dense ranks
+# shellcheck disable=SC2086
+run 0 evaluate --model model.h5 $texts --json
+sed 's/.*"metrics"//' out >want
+# shellcheck disable=SC2086
+run 0 evaluate --model factors.h5 $texts --json
+check "all ranks give the same metrics" sh -c "sed 's/.*\"metrics\"//' out | cmp -s - want"
+for method in svd svd-global; do
+    run 0 flop factorize --model model.h5 --target 0.5 --method $method half.h5 --json
+    check "half of the encoder goes" grep -q '"sparsity_dense":0.50' out
+    run 0 inspect half.h5 --json
+    prints '"ranks":{"query":'
+    # shellcheck disable=SC2086
+    run 0 finetune $train --model half.h5 --output "$method" --max-steps 2
+    run 0 export "$method/last.h5" "$method-dense"
+    run 0 import "$method-dense" dense.h5
+    # shellcheck disable=SC2086
+    run 0 latency half.h5 dense.h5 $texts --batch 4 --rounds 2 --json
+    # shellcheck disable=SC2086
+    run 0 evaluate --model "$method/last.h5" $texts --json
+    sed 's/.*"metrics"//' out >want
+    # shellcheck disable=SC2086
+    run 0 evaluate --model dense.h5 $texts --json
+    check "the exported model scores the same" \
+        sh -c "sed 's/.*\"metrics\"//' out | cmp -s - want"
+done
+run 3 flop factorize --model factors.h5 never.h5
+says "factorised already"
+run 2 flop factorize --model model.h5 --modules query,nonsense never.h5
+run 2 flop factorize --model model.h5 --modules query --target 0.5 never.h5
+run 2 flop factorize --model model.h5 --target 1 never.h5
+run 2 flop multiply --model model.h5 never.h5
 check "nothing was written" [ ! -e never.h5 ]
 
 finish
