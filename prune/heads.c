@@ -267,11 +267,25 @@ static pare_status add_history(pare_model *model, const pare_head_list *heads, c
     return pare_model_add_history(model, event);
 }
 
+/* Rows and columns of heads can be taken out of dense matrices only. */
+static pare_status check_dense(const pare_model *model)
+{
+    for (int64_t i = 0; i < model->config.num_hidden_layers; i++)
+        for (int m = PARE_QUERY; m <= PARE_ATTENTION_OUTPUT; m++)
+            if (pare_config_layer(&model->config, i).rank[m] > 0)
+                return pare_hint(pare_fail(PARE_INPUT, "layer %lld's %s is factorised: its heads "
+                                           "cannot be removed", (long long)i,
+                                           pare_matrix_name((pare_matrix)m)),
+                                 "remove heads first, then factorise");
+    return PARE_OK;
+}
+
 pare_status pare_heads_remove(const pare_model *old, const pare_head_list *heads, const bool *off,
                               pare_model **out)
 {
     pare_config config = old->config;
     *out = NULL;
+    PARE_TRY(check_dense(old));
     pare_layer_shape *shapes = pare_malloc((size_t)heads->n_layers * sizeof *shapes);
     if (!shapes)
         return PARE_MEMORY;

@@ -71,7 +71,8 @@ int64_t pare_heads_choose(const pare_head_list *heads, const double *scores, int
                           bool at_least_one, bool *off);
 
 /* The model without those heads: rows of query, key and value and columns of the attention output
- * are gone. A layer without heads keeps the attention output's bias. Its history tells. */
+ * are gone. A layer without heads keeps the attention output's bias. Its history tells. PARE_INPUT
+ * if these matrices are factorised. */
 pare_status pare_heads_remove(const pare_model *old, const pare_head_list *heads, const bool *off,
                               pare_model **out);
 

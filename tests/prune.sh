@@ -128,6 +128,14 @@ for method in svd svd-global; do
 done
 run 3 flop factorize --model factors.h5 never.h5
 says "factorised already"
+# shellcheck disable=SC2086
+run 3 heads prune --model factors.h5 $texts --count 1 --score random never.h5
+run 0 drop-layers --model factors.h5 --layers 0 dropped-factors.h5
+run 0 heads prune --model model.h5 $texts --count 4 --score random few.h5
+run 0 flop factorize --model few.h5 --target 0.3 few-factors.h5
+# shellcheck disable=SC2086
+run 0 evaluate --model few-factors.h5 $texts
+run 0 export few-factors.h5 few-dense
 run 2 flop factorize --model model.h5 --modules query,nonsense never.h5
 run 2 flop factorize --model model.h5 --modules query --target 0.5 never.h5
 run 2 flop factorize --model model.h5 --target 1 never.h5
