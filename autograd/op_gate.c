@@ -9,40 +9,33 @@ enum { TILE_ROWS = 16 };
 
 typedef struct gate_args {
     const real *x, *gates, *dy;
-    real *y, *dx, *dgates;
+    real *dgates;
+    const real *from; /* of a pass over rows: to (+)= gate from */
+    real *to;
     int64_t rows, heads, size;
     int64_t gate_step; /* from one row's gates to the next one's: heads, or 0 */
     bool add;
 } gate_args;
 
-static int64_t last_row(const gate_args *a, int64_t tile)
-{
-    return (tile + 1) * TILE_ROWS < a->rows ? (tile + 1) * TILE_ROWS : a->rows;
-}
-
 static void gate_tile(void *context, int64_t tile)
 {
     const gate_args *a = context;
-    for (int64_t r = tile * TILE_ROWS; r < last_row(a, tile); r++)
+    for (int64_t r = tile * TILE_ROWS; r < (tile + 1) * TILE_ROWS && r < a->rows; r++)
         for (int64_t h = 0; h < a->heads; h++) {
             const int64_t at = (r * a->heads + h) * a->size;
             const real gate = a->gates[r * a->gate_step + h];
             for (int64_t i = at; i < at + a->size; i++)
-                a->y[i] = gate * a->x[i];
+                a->to[i] = (a->add ? a->to[i] : 0) + gate * a->from[i];
         }
 }
 
-/* dx (+)= gate dy, in each row */
-static void gate_dx_tile(void *context, int64_t tile)
+static void gate_rows(gate_args *a, real *to, const real *from, bool add)
 {
-    const gate_args *a = context;
-    for (int64_t r = tile * TILE_ROWS; r < last_row(a, tile); r++)
-        for (int64_t h = 0; h < a->heads; h++) {
-            const int64_t at = (r * a->heads + h) * a->size;
-            const real gate = a->gates[r * a->gate_step + h];
-            for (int64_t i = at; i < at + a->size; i++)
-                a->dx[i] = (a->add ? a->dx[i] : 0) + gate * a->dy[i];
-        }
+    a->to = to;
+    a->from = from;
+    a->add = add;
+    pare_parallel_work((a->rows + TILE_ROWS - 1) / TILE_ROWS,
+                       (double)(a->rows * a->heads * a->size), gate_tile, a);
 }
 
 /* dgate = dy · x over the head's columns; gates that serve all rows sum over the rows, in order. */
@@ -65,12 +58,6 @@ static gate_args args_of(const pare_tensor *x, const pare_tensor *gates)
                        .gate_step = gates->rows == 1 ? 0 : gates->cols};
 }
 
-static void run_tiles(gate_args *a, pare_tile_function *tile)
-{
-    pare_parallel_work((a->rows + TILE_ROWS - 1) / TILE_ROWS,
-                       (double)(a->rows * a->heads * a->size), tile, a);
-}
-
 pare_tensor *pare_gate_heads(pare_tape *t, pare_tensor *x, pare_tensor *gates)
 {
     if (!x || !gates)
@@ -85,21 +72,21 @@ pare_tensor *pare_gate_heads(pare_tape *t, pare_tensor *x, pare_tensor *gates)
     if (!y)
         return NULL;
     gate_args args = args_of(x, gates);
-    args.y = y->data;
-    run_tiles(&args, gate_tile);
+    gate_rows(&args, y->data, x->data, false);
     return pare_tape_record(t, PARE_OP_gate_heads, y, (pare_tensor *[]){x, gates}, 2, NULL, 0);
 }
 
 void pare_gate_heads_grad(pare_tape *t, const pare_node *node)
 {
     gate_args args = args_of(node->in[0], node->in[1]);
+    bool add;
     args.dy = node->out->grad;
     args.dgates = pare_tape_gradient(t, node->in[1], &args.add);
     if (args.dgates)
         gate_dgates(&args);
-    args.dx = pare_tape_gradient(t, node->in[0], &args.add);
-    if (args.dx)
-        run_tiles(&args, gate_dx_tile);
+    real *dx = pare_tape_gradient(t, node->in[0], &add);
+    if (dx)
+        gate_rows(&args, dx, args.dy, add);
 }
 
 /* ---- hard concrete gates ---- */
