@@ -105,7 +105,8 @@ static pare_status importance(const pare_options *o, const pare_progress *progre
     PARE_TRY(check_data(o));
     PARE_TRY(operands(o, 0, "the result goes to --output F.json"));
     const pare_evaluate_options data = scored_on(o);
-    const pare_head_score_options score = score_options(o);
+    pare_head_score_options score = score_options(o);
+    score.normalize = o->given.normalize && o->normalize; /* raw, unless asked: it is looked at */
     return pare_head_importance(&data, &score, progress, result);
 }
 

@@ -48,6 +48,10 @@ for score in token example; do
     # shellcheck disable=SC2086
     run 0 heads importance --model model.h5 $texts --score $score --json
     json heads importance normalized
+    prints '"normalized":false'
+    # shellcheck disable=SC2086
+    run 0 heads importance --model model.h5 $texts --score $score --normalize --json
+    prints '"normalized":true'
 done
 # shellcheck disable=SC2086
 run 0 heads prune --model model.h5 $texts --fraction 0.5 --step 0.25 --exact half.h5 --json
