@@ -76,6 +76,16 @@ static const real *activated(pare_tape *t, const pare_tensor *x, pare_activation
     return a;
 }
 
+/* y[rows,out] = x·wᵀ + bias, bias NULL or [out]; nothing where x is NULL. */
+static void product(pare_tape *t, real *y, const real *x, const pare_tensor *w, const real *bias,
+                    int64_t rows)
+{
+    void *workspace = pare_tape_scratch(t, pare_gemm_workspace(rows, w->rows, w->cols));
+    if (workspace && x)
+        pare_gemm(y, w->rows, x, w->cols, false, w->data, w->cols, true, rows, w->rows, w->cols,
+                  false, bias, workspace);
+}
+
 pare_tensor *pare_linear(pare_tape *t, pare_tensor *x, pare_activation act, pare_tensor *w,
                          pare_tensor *b)
 {
@@ -89,14 +99,10 @@ pare_tensor *pare_linear(pare_tape *t, pare_tensor *x, pare_activation act, pare
     const bool needs_grad = x->needs_grad || w->needs_grad || (b && b->needs_grad);
     pare_tensor *y = pare_tape_output(t, x->rows, w->rows, needs_grad);
     const pare_mark mark = pare_arena_mark(t->scratch);
-    const real *a = y ? activated(t, x, act) : NULL;
-    void *workspace =
-        a ? pare_tape_scratch(t, pare_gemm_workspace(x->rows, w->rows, x->cols)) : NULL;
-    if (workspace)
-        pare_gemm(y->data, w->rows, a, x->cols, false, w->data, w->cols, true, x->rows, w->rows,
-                  x->cols, false, b ? b->data : NULL, workspace);
+    if (y)
+        product(t, y->data, activated(t, x, act), w, b ? b->data : NULL, x->rows);
     pare_arena_release(t->scratch, mark);
-    if (!workspace)
+    if (t->status != PARE_OK)
         return NULL;
     return pare_tape_record(t, PARE_OP_linear, y, (pare_tensor *[]){x, w, b}, 3, &act, sizeof act);
 }
@@ -258,15 +264,6 @@ static const real *gated(pare_tape *t, const real *h, const pare_tensor *z, int6
     if (hz)
         gate_rows(hz, h, z, rows);
     return z ? hz : h;
-}
-
-static void product(pare_tape *t, real *y, const real *x, const pare_tensor *w, const real *bias,
-                    int64_t rows)
-{
-    void *workspace = pare_tape_scratch(t, pare_gemm_workspace(rows, w->rows, w->cols));
-    if (workspace && x)
-        pare_gemm(y, w->rows, x, w->cols, false, w->data, w->cols, true, rows, w->rows, w->cols,
-                  false, bias, workspace);
 }
 
 pare_tensor *pare_gated_linear(pare_tape *t, pare_tensor *x, pare_activation act, pare_tensor *p,

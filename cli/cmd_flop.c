@@ -115,14 +115,7 @@ static pare_status print(const pare_options *o, pare_json *result)
         pare_out("layer %2zu  ranks %s\n", i, line);
         pare_free(line);
     }
-    if (o->json)
-        return pare_out_result(result, true);
-    pare_json *brief = pare_json_new_object(); /* all but the ranks */
-    for (void *i = pare_json_iter(result); i; i = pare_json_iter_next(result, i))
-        if (!pare_json_is_array(pare_json_iter_value(i)))
-            pare_json_set(brief, pare_json_iter_key(i), pare_json_copy(pare_json_iter_value(i)));
-    pare_json_free(result);
-    return pare_out_result(brief, false);
+    return pare_out_result(result, o->json);
 }
 
 static pare_status factorize(const pare_options *o, const pare_model *model, pare_model **out)

@@ -47,16 +47,6 @@ struct study {
 /* ---- what they print ---- */
 
 
-/* The lists are for files and --json; people see how many heads matter. */
-static pare_json *without_lists(const pare_json *result)
-{
-    pare_json *brief = pare_json_new_object();
-    for (void *i = pare_json_iter(result); i; i = pare_json_iter_next(result, i))
-        if (!pare_json_is_array(pare_json_iter_value(i)))
-            pare_json_set(brief, pare_json_iter_key(i), pare_json_copy(pare_json_iter_value(i)));
-    return brief;
-}
-
 /* One line a head, of the members that people compare. */
 static void print_heads(const pare_json *list)
 {
@@ -77,16 +67,9 @@ static void print_heads(const pare_json *list)
 /* Prints a result: one line of JSON, or for people its members and its heads. */
 static pare_status finish(const pare_options *o, const struct study *study, pare_json *result)
 {
-    const char *file = study->makes_folder ? NULL : o->output;
-    if (o->json)
-        return pare_out_result_and_file(result, true, file);
-    print_heads(pare_json_get(result, "heads"));
-    pare_json *brief = without_lists(result);
-    pare_status status = pare_out_result(brief, false);
-    if (status == PARE_OK && file)
-        status = pare_result_file(file, result);
-    pare_json_free(result);
-    return status;
+    if (!o->json)
+        print_heads(pare_json_get(result, "heads"));
+    return pare_out_result_and_file(result, o->json, study->makes_folder ? NULL : o->output);
 }
 
 /* ---- the studies ---- */

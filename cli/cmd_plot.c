@@ -7,18 +7,6 @@
 #include "core/file.h"
 #include "models/bounded_json.h"
 
-enum { LARGEST_FILE = 1 << 28 };
-
-static pare_status read_json(const char *path, pare_json **out)
-{
-    char *text = NULL;
-    size_t size = 0;
-    PARE_TRY(pare_file_read(path, LARGEST_FILE, &text, &size));
-    const pare_status status = pare_bounded_json_parse(text, size, path, out);
-    pare_free(text);
-    return status;
-}
-
 /* Whether there is a chart for it. */
 static bool known(const pare_json *json)
 {
@@ -46,7 +34,7 @@ static char *name_of(pare_arena *arena, const char *path)
 static pare_status read_results(const pare_options *o, pare_json **results, const char **names)
 {
     for (int i = 0; i < o->n_operands; i++) {
-        PARE_TRY(read_json(o->operands[i], &results[i]));
+        PARE_TRY(pare_bounded_json_read(o->operands[i], &results[i]));
         if (!known(results[i]))
             return pare_hint(pare_fail(PARE_INPUT, "%s: there is no chart for it", o->operands[i]),
                              "name results of pare heads sweep, prune --step and correlate, or a "

@@ -200,13 +200,21 @@ static void out_member(const char *name, const pare_json *value)
     pare_out("\n");
 }
 
+/* A list of objects or lists: the command prints it itself, if people want it. */
+static bool is_table(const pare_json *value)
+{
+    const pare_json *first = pare_json_at(value, 0);
+
+    return pare_json_is_object(first) || pare_json_is_array(first);
+}
+
 static void out_members(const pare_json *object)
 {
     char name[128];
 
     for (void *i = pare_json_iter(object); i; i = pare_json_iter_next(object, i)) {
         const pare_json *value = pare_json_iter_value(i);
-        if (!pare_json_is_object(value))
+        if (!pare_json_is_object(value) && !is_table(value))
             out_member(pare_json_iter_key(i), value);
         for (void *j = pare_json_iter(value); j; j = pare_json_iter_next(value, j)) {
             snprintf(name, sizeof name, "%s %s", pare_json_iter_key(i), pare_json_iter_key(j));

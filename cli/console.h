@@ -35,7 +35,7 @@ pare_status pare_out_flush(void);
 /* One line of JSON; frees it. */
 pare_status pare_out_json(pare_json *object);
 /* A command's result, as that line with `json`, else for people: a line a member, those of objects
- * inside with the object's name before. Frees it. */
+ * inside with the object's name before; lists of objects or lists are left out. Frees it. */
 pare_status pare_out_result(pare_json *object, bool json);
 /* The object that --json prints, as a file: replaced whole. */
 pare_status pare_result_file(const char *path, const pare_json *result);

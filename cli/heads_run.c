@@ -7,6 +7,7 @@
 #include "cli/console.h"
 #include "core/file.h"
 #include "core/signals.h"
+#include "models/bounded_json.h"
 
 /* The files of a run's folder. */
 typedef struct run_paths {
@@ -68,16 +69,6 @@ static pare_status compare_recipes(const char *path, const pare_json *then, cons
     return PARE_OK;
 }
 
-static pare_status read_json(const char *path, pare_json **out)
-{
-    char *text = NULL;
-    size_t size = 0;
-    PARE_TRY(pare_file_read(path, 0, &text, &size));
-    const pare_status status = pare_json_parse(text, size, path, out);
-    pare_free(text);
-    return status;
-}
-
 /* heads.json is written last: where it is, pruned.h5 is whole. */
 static pare_status prune_now(const pare_head_prune_options *prune, const run_paths *p,
                              const pare_progress *progress, pare_json *recipe, pare_json **heads)
@@ -102,7 +93,7 @@ static pare_status prune_heads(const pare_options *o, const pare_head_prune_opti
     pare_json *recipe = recipe_of(o, prune);
     if (!pare_path_exists(p->heads))
         return prune_now(prune, p, progress, recipe, heads);
-    pare_status status = read_json(p->heads, heads);
+    pare_status status = pare_bounded_json_read(p->heads, heads);
     if (status == PARE_OK)
         status = compare_recipes(p->heads, pare_json_get(*heads, "recipe"), recipe);
     pare_json_free(recipe);

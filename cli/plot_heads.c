@@ -110,11 +110,10 @@ static pare_status plot_one_sweep(pare_drawing *d, pare_json *const *results,
 
 /* ---- two sweeps ---- */
 
-static double scaled(double *x, int64_t n, double factor)
+static void scale(double *x, int64_t n, double factor)
 {
     for (int64_t i = 0; i < n; i++)
         x[i] *= factor;
-    return factor;
 }
 
 static pare_status plot_two_sweeps(pare_drawing *d, pare_json *const *results,
@@ -126,8 +125,8 @@ static pare_status plot_two_sweeps(pare_drawing *d, pare_json *const *results,
         return PARE_MEMORY;
     if (a.n != b.n)
         return PARE_OK; /* of models of another shape: nothing to compare */
-    scaled(a.differences, a.n, 100);
-    scaled(b.differences, b.n, 100);
+    scale(a.differences, a.n, 100);
+    scale(b.differences, b.n, 100);
     const pare_chart_series series = {.n = a.n, .x = a.differences, .y = b.differences};
     const pare_chart chart = {
         .kind = PARE_CHART_SCATTER,

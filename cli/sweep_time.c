@@ -8,6 +8,7 @@
 #include "cli/progress_line.h"
 #include "core/file.h"
 #include "core/signals.h"
+#include "models/bounded_json.h"
 
 enum { BATCH = 32 };
 
@@ -21,9 +22,6 @@ typedef struct timings {
 
 static pare_status timings_open(const char *folder, timings *t)
 {
-    char *text = NULL;
-    size_t size = 0;
-
     *t = (timings){.path = pare_path_join(folder, "latency.json")};
     if (!t->path)
         return PARE_MEMORY;
@@ -31,11 +29,8 @@ static pare_status timings_open(const char *folder, timings *t)
         t->known = pare_json_new_object();
         return t->known ? PARE_OK : PARE_MEMORY;
     }
-    pare_status status = pare_file_read(t->path, 0, &text, &size);
-    if (status == PARE_OK)
-        status = pare_json_parse(text, size, t->path, &t->known);
-    pare_free(text);
-    return pare_context(status, "timings of an earlier session");
+    return pare_context(pare_bounded_json_read(t->path, &t->known),
+                        "timings of an earlier session");
 }
 
 static void timings_close(timings *t)

@@ -3,12 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/file.h"
+#include "core/memory.h"
 #include "models/bounded_json.h"
 #include "tasks/head_study.h"
 #include "tasks/student.h"
-
-enum { LARGEST_FILE = 1 << 26 };
 
 /* One sweep's numbers, a head each. */
 typedef struct scores {
@@ -61,14 +59,9 @@ static pare_status read_heads(const pare_json *json, const char *path, scores *o
 
 static pare_status read_file(const char *path, scores *out)
 {
-    char *text = NULL;
-    size_t size = 0;
     pare_json *json = NULL;
-    PARE_TRY(pare_file_read(path, LARGEST_FILE, &text, &size));
-    pare_status status = pare_bounded_json_parse(text, size, path, &json);
-    pare_free(text);
-    if (status == PARE_OK)
-        status = read_heads(json, path, out);
+    PARE_TRY(pare_bounded_json_read(path, &json));
+    const pare_status status = read_heads(json, path, out);
     pare_json_free(json);
     return status;
 }
