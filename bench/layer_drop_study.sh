@@ -14,7 +14,8 @@ study() { # NAME GRID SEEDS TASKS [OPTION...]
     shift 4
     "$pare" sweep --model "$model" --data "$data" --grid "task=$tasks" --grid "drop-layers=$grid" \
         --seeds "$seeds" --epochs 3 --batch-size 32 --learning-rate 5e-5 --max-seq-length 128 \
-        --threads "${THREADS:-0}" --slim --no-latency --output "$output/$name" "$@"
+        --jobs "${JOBS:-1}" --threads "${THREADS:-0}" --slim --no-latency \
+        --output "$output/$name" "$@"
 }
 
 mkdir -p "$output"

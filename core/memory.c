@@ -1,7 +1,8 @@
 /* memory.c: malloc behind one seam, and arenas over it.
  *
  * An arena is a list of blocks, the newest first. Allocation bumps the newest block; where it does
- * not fit, a new block follows, at least as large as all before it, so there are few. */
+ * not fit, a new block follows, at least as large as all before it, so there are few. The largest
+ * block given back waits for the next: fresh memory costs the system more than using it does. */
 #include "core/memory.h"
 
 #include <stdarg.h>
@@ -25,6 +26,7 @@ typedef struct block {
 struct pare_arena {
     const char *name;
     block *newest;
+    block *spare; /* or NULL; given back, and not handed out */
     size_t total; /* bytes handed out, alignment included */
     size_t peak;
 };
@@ -75,12 +77,31 @@ pare_arena *pare_arena_new(const char *name)
     return arena;
 }
 
-static void free_newest(pare_arena *arena)
+static void free_block(block *b)
+{
+    if (!b)
+        return;
+    pare_free(b->memory);
+    pare_free(b);
+}
+
+static void free_spare(pare_arena *arena)
+{
+    free_block(arena->spare);
+    arena->spare = NULL;
+}
+
+/* The newest block becomes the spare one, unless that is larger. */
+static void retire_newest(pare_arena *arena)
 {
     block *old = arena->newest;
     arena->newest = old->older;
-    pare_free(old->memory);
-    pare_free(old);
+    if (arena->spare && arena->spare->size >= old->size) {
+        free_block(old);
+        return;
+    }
+    free_spare(arena);
+    arena->spare = old;
 }
 
 void pare_arena_free(pare_arena *arena)
@@ -88,7 +109,8 @@ void pare_arena_free(pare_arena *arena)
     if (!arena)
         return;
     while (arena->newest)
-        free_newest(arena);
+        retire_newest(arena);
+    free_spare(arena);
     pare_free(arena);
 }
 
@@ -106,6 +128,27 @@ static void ask_for_large_pages(const block *b)
 #else
     (void)b;
 #endif
+}
+
+static block *push(pare_arena *arena, block *b)
+{
+    b->older = arena->newest;
+    arena->newest = b;
+    return b;
+}
+
+/* The spare block as the newest if `bytes` fit there; else it goes, before memory for a larger one
+ * is asked for, and NULL. */
+static block *reuse_spare(pare_arena *arena, size_t bytes)
+{
+    block *b = arena->spare;
+    if (!b || b->size < bytes) {
+        free_spare(arena);
+        return NULL;
+    }
+    arena->spare = NULL;
+    b->used = 0;
+    return push(arena, b);
 }
 
 /* A new newest block with room for `bytes`. calloc: large fresh memory then comes as untouched
@@ -130,10 +173,8 @@ static block *add_block(pare_arena *arena, size_t bytes)
     uintptr_t start = ((uintptr_t)b->memory + ALIGNMENT - 1) & ~(uintptr_t)(ALIGNMENT - 1);
     b->bytes = (unsigned char *)start;
     b->size = size;
-    b->older = arena->newest;
-    arena->newest = b;
     ask_for_large_pages(b);
-    return b;
+    return push(arena, b);
 }
 
 /* *fresh tells whether the memory was never handed out before, and so is zero. */
@@ -147,10 +188,12 @@ static void *take(pare_arena *arena, size_t bytes, bool *fresh)
     block *b = arena->newest;
     *fresh = false;
     if (!b || b->size - b->used < rounded) {
-        b = add_block(arena, rounded);
+        b = reuse_spare(arena, rounded);
+        *fresh = !b;
+        if (!b)
+            b = add_block(arena, rounded);
         if (!b)
             return NULL;
-        *fresh = true;
     }
     void *memory = b->bytes + b->used;
     b->used += rounded;
@@ -209,7 +252,8 @@ void pare_arena_release(pare_arena *arena, pare_mark mark)
     if (mark.total == 0) { /* empty: keep one block, as large as the whole ever was */
         if (arena->newest && arena->newest->size < arena->peak) {
             while (arena->newest)
-                free_newest(arena);
+                retire_newest(arena);
+            free_spare(arena);
             arena->total = 0;
             if (!add_block(arena, arena->peak))
                 return; /* tried again, and reported, by the next allocation */
@@ -220,7 +264,7 @@ void pare_arena_release(pare_arena *arena, pare_mark mark)
         return;
     }
     while (arena->newest != mark.block)
-        free_newest(arena);
+        retire_newest(arena);
     arena->newest->used = mark.used;
     arena->total = mark.total;
 }
