@@ -1,4 +1,4 @@
-/* op_loss.c: the two losses. Small next to the rest, so in one thread and in double. */
+/* op_loss.c: the losses. Small next to the rest, so in one thread and in double. */
 #include <math.h>
 
 #include "autograd/ops.h"
@@ -55,6 +55,57 @@ void pare_cross_entropy_grad(pare_tape *t, const pare_node *node)
         for (int64_t c = 0; c < logits->cols; c++) {
             const double g = scale * (exp(row[c] - log_total) - (c == s->labels[r]));
             d[c] = (real)(add ? d[c] + g : g);
+        }
+    }
+}
+
+typedef struct soft_saved {
+    const double *probabilities;
+    double weight;
+} soft_saved;
+
+pare_tensor *pare_soft_cross_entropy(pare_tape *t, pare_tensor *logits,
+                                     const double *probabilities, double weight)
+{
+    if (!logits)
+        return NULL;
+    pare_tensor *loss = pare_tape_output(t, 1, 1, logits->needs_grad);
+    if (!loss)
+        return NULL;
+    double total = 0;
+    for (int64_t s = 0; s < logits->rows; s++) {
+        const real *row = logits->data + s * logits->cols;
+        const double log_total = log_sum_exp(row, logits->cols);
+        for (int64_t c = 0; c < logits->cols; c++)
+            total += probabilities[s * logits->cols + c] * (log_total - row[c]);
+    }
+    loss->data[0] = (real)(weight * total);
+    const soft_saved saved = {probabilities, weight};
+    return pare_tape_record(t, PARE_OP_soft_cross_entropy, loss, (pare_tensor *[]){logits}, 1,
+                            &saved, sizeof saved);
+}
+
+/* d/dlogit = weight (sum(probabilities) softmax - probabilities) */
+void pare_soft_cross_entropy_grad(pare_tape *t, const pare_node *node)
+{
+    const soft_saved *s = node->saved;
+    pare_tensor *logits = node->in[0];
+    bool add;
+    real *grad = pare_tape_gradient(t, logits, &add);
+    if (!grad)
+        return;
+    const double scale = s->weight * node->out->grad[0];
+    for (int64_t r = 0; r < logits->rows; r++) {
+        const real *row = logits->data + r * logits->cols;
+        const double *p = s->probabilities + r * logits->cols;
+        const double log_total = log_sum_exp(row, logits->cols);
+        double sum = 0;
+        for (int64_t c = 0; c < logits->cols; c++)
+            sum += p[c];
+        for (int64_t c = 0; c < logits->cols; c++) {
+            real *d = grad + r * logits->cols + c;
+            const double g = scale * (sum * exp(row[c] - log_total) - p[c]);
+            *d = (real)(add ? *d + g : g);
         }
     }
 }

@@ -69,6 +69,11 @@ pare_tensor *pare_dropout(pare_tape *t, pare_tensor *x, const pare_rows *rows,
 pare_tensor *pare_cross_entropy(pare_tape *t, pare_tensor *logits, const int32_t *labels,
                                 double weight);
 
+/* The same against probabilities[S,C]: weight * sum over rows of -probabilities · log softmax(row)
+ * (Hinton et al. 2015, arXiv 1503.02531). They must live as long as the tape's step. */
+pare_tensor *pare_soft_cross_entropy(pare_tape *t, pare_tensor *logits,
+                                     const double *probabilities, double weight);
+
 /* loss[1,1] = weight * sum over rows of (scores[S,1] - target)^2. */
 pare_tensor *pare_squared_error(pare_tape *t, pare_tensor *scores, const double *targets,
                                 double weight);

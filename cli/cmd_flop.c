@@ -1,9 +1,13 @@
-/* cmd_flop.c: pare flop: matrices as products of two thinner ones. */
+/* cmd_flop.c: pare flop: matrices as products of two thinner ones, whose ranks are learnt. */
+#include <stdlib.h>
 #include <string.h>
 
+#include "cli/config_file.h"
 #include "cli/console.h"
 #include "cli/options.h"
-#include "prune/flop.h"
+#include "cli/progress_line.h"
+#include "core/signals.h"
+#include "tasks/flop_run.h"
 
 /* "all", or names of matrices: "query,key". */
 static pare_status read_modules(const char *text, bool which[PARE_MATRICES])
@@ -24,66 +28,6 @@ static pare_status read_modules(const char *text, bool which[PARE_MATRICES])
         which[m] = true;
     }
     return PARE_OK;
-}
-
-/* ---- truncation ---- */
-
-/* Flags and gates of 1 for every rank of every matrix. */
-typedef struct choice {
-    bool **keep;
-    real **z;
-} choice;
-
-static pare_status new_choice(pare_arena *arena, const pare_flop_list *list, choice *c)
-{
-    c->keep = pare_arena_alloc(arena, (size_t)list->n * sizeof *c->keep);
-    c->z = pare_arena_alloc(arena, (size_t)list->n * sizeof *c->z);
-    for (int64_t k = 0; c->keep && c->z && k < list->n; k++) {
-        const int64_t rank = list->at[k].rank;
-        c->keep[k] = pare_arena_alloc(arena, (size_t)rank * sizeof *c->keep[k]);
-        c->z[k] = pare_arena_alloc(arena, (size_t)rank * sizeof *c->z[k]);
-        if (!c->keep[k] || !c->z[k])
-            return PARE_MEMORY;
-        for (int64_t i = 0; i < rank; i++)
-            c->z[k][i] = 1;
-    }
-    return c->keep && c->z ? PARE_OK : PARE_MEMORY;
-}
-
-/* What the factorised matrices may keep, so that `target` of all matrices' weights goes. */
-static pare_status budget_of(const pare_model *dense, const pare_flop_list *list, double target,
-                             double *budget)
-{
-    const double encoder = (double)pare_model_encoder_parameters(dense);
-    *budget = list->dense - target * encoder;
-    if (*budget > 0)
-        return PARE_OK;
-    return pare_hint(pare_fail(PARE_USAGE, "--target %g: the matrices to be factorised hold only "
-                               "%.3g of the encoder's weights", target, list->dense / encoder),
-                     "take a smaller target, or more --modules");
-}
-
-static pare_status truncate_model(const pare_options *o, const pare_model *dense,
-                                  pare_model *factorised, pare_model **out)
-{
-    pare_flop_list list;
-    choice c;
-    double budget, cost;
-    pare_arena *arena = pare_arena_new("truncation");
-    pare_status status = arena ? pare_flop_list_new(arena, factorised, &list) : PARE_MEMORY;
-    if (status == PARE_OK)
-        status = budget_of(dense, &list, o->target, &budget);
-    if (status == PARE_OK)
-        status = new_choice(arena, &list, &c);
-    if (status == PARE_OK) {
-        pare_flop_rank_by(&list, strcmp(o->method, "svd") == 0 ? PARE_FLOP_UNIFORM
-                                                               : PARE_FLOP_SINGULAR_VALUES);
-        status = pare_flop_project(&list, budget, c.keep, &cost);
-    }
-    if (status == PARE_OK)
-        status = pare_flop_compact(factorised, &list, c.keep, c.z, out);
-    pare_arena_free(arena);
-    return status;
 }
 
 /* ---- the command ---- */
@@ -118,38 +62,198 @@ static pare_status print(const pare_options *o, pare_json *result)
     return pare_out_result(result, o->json);
 }
 
-static pare_status factorize(const pare_options *o, const pare_model *model, pare_model **out)
+static pare_status factorize_model(const pare_options *o, const pare_model *model,
+                                   pare_model **out)
 {
     bool which[PARE_MATRICES];
-    const bool truncated = o->given.target;
-    pare_model *factorised = NULL;
+    const pare_flop_order order =
+        strcmp(o->method, "svd-global") == 0 ? PARE_FLOP_SINGULAR_VALUES : PARE_FLOP_UNIFORM;
     PARE_TRY(read_modules(o->modules, which));
-    PARE_TRY(pare_flop_factorize(model, which, truncated, &factorised));
-    if (!truncated) {
-        *out = factorised;
-        return PARE_OK;
+    if (o->given.target && o->gates)
+        return pare_hint(pare_fail(PARE_USAGE, "both --target and --gates are given"),
+                         "--target drops ranks now, --gates are for pare flop train");
+    return o->given.target ? pare_flop_truncate(model, which, o->target, order, out)
+                           : pare_flop_factorize(model, which, o->gates, out);
+}
+
+/* ---- options ---- */
+
+/* "0.3,0.5" */
+static pare_status read_targets(const char *text, pare_flop_options *out)
+{
+    for (const char *at = text; at && *at;) {
+        char *end;
+        if (out->n_targets == PARE_MAX_TARGETS)
+            return pare_fail(PARE_USAGE, "--targets: more than %d", PARE_MAX_TARGETS);
+        out->targets[out->n_targets++] = strtod(at, &end);
+        if (end == at || (*end && *end != ','))
+            return pare_hint(pare_fail(PARE_USAGE, "--targets %s: '%s' is no number", text, at),
+                             "0.3,0.5,0.7");
+        at = *end ? end + 1 : end;
     }
-    const pare_status status = truncate_model(o, model, factorised, out);
-    pare_model_free(factorised);
+    return PARE_OK;
+}
+
+static pare_flop_start start_of(const char *name)
+{
+    return strcmp(name, "equal") == 0    ? PARE_FLOP_START_EQUAL
+           : strcmp(name, "global") == 0 ? PARE_FLOP_START_GLOBAL
+                                         : PARE_FLOP_START_MATRIX;
+}
+
+static pare_mask_options mask_options(const pare_options *o)
+{
+    return (pare_mask_options){
+        .temperature = o->temperature,
+        .learning_rate = o->given.mask_learning_rate ? o->mask_learning_rate : o->learning_rate,
+        .gate_learning_rate = o->gate_learning_rate,
+        .multiplier_learning_rate = o->multiplier_learning_rate,
+        .gate_schedule = o->gate_schedule, .noam_warmup = o->noam_warmup,
+        .noam_dimension = o->noam_dimension, .ramp = o->ramp, .mask_rule = o->mask_rule,
+        .guard = o->guard, .projection = o->projection,
+        .regularization_scale = o->regularization_scale};
+}
+
+static pare_status flop_options(const pare_options *o, pare_flop_options *out)
+{
+    static const double usual[] = {0.2, 0.3, 0.4, 0.5, 0.6, 0.7};
+    *out = (pare_flop_options){
+        .masks = mask_options(o), .method = o->method,
+        .target = o->given.target ? o->target : -1,
+        .of_factorised = strcmp(o->target_of, "factorised") == 0, .mask_epochs = o->mask_epochs,
+        .start = start_of(o->gate_start), .gate_mean = o->gate_mean,
+        .gate_spread = o->gate_spread,
+        .final_epochs = o->given.final_epochs ? o->final_epochs : o->epochs,
+        .final_learning_rate = o->final_learning_rate, .distill = o->distill,
+        .max_score_drop = o->given.max_score_drop ? o->max_score_drop : -1};
+    pare_options_train(o, &out->train);
+    PARE_TRY(read_modules(o->modules, out->which));
+    PARE_TRY(read_targets(o->targets, out));
+    if (o->given.max_score_drop && !o->given.target && out->n_targets == 0) {
+        out->n_targets = sizeof usual / sizeof *usual;
+        memcpy(out->targets, usual, sizeof usual);
+    }
+    return PARE_OK;
+}
+
+/* ---- the steps ---- */
+
+static pare_status factorize(const pare_options *o, pare_flop_options *f, pare_json **result)
+{
+    pare_model *model = NULL, *out = NULL;
+    (void)f;
+    pare_status status = pare_model_open(o->model, &model);
+    if (status == PARE_OK)
+        status = factorize_model(o, model, &out);
+    if (status == PARE_OK)
+        status = pare_model_save(out, o->operands[1]);
+    if (status == PARE_OK)
+        *result = result_of(model, out);
+    pare_model_free(out);
+    pare_model_free(model);
+    return status;
+}
+
+static pare_status compact(const pare_options *o, pare_flop_options *f, pare_json **result)
+{
+    pare_model *model = NULL, *out = NULL;
+    pare_status status = pare_model_open(o->model, &model);
+    if (status == PARE_OK)
+        status = pare_flop_compact_file(f, &out);
+    if (status == PARE_OK)
+        status = pare_model_save(out, o->operands[1]);
+    if (status == PARE_OK)
+        *result = result_of(model, out);
+    pare_model_free(out);
+    pare_model_free(model);
+    return status;
+}
+
+static pare_status check_run(const pare_options *o)
+{
+    PARE_TRY(pare_option_need(o, "task", o->task));
+    PARE_TRY(pare_option_need(o, "data", o->data));
+    return pare_option_need(o, "output", o->output);
+}
+
+static pare_status train(const pare_options *o, pare_flop_options *f, pare_json **result)
+{
+    PARE_TRY(check_run(o));
+    f->train.resume = o->resume;
+    return pare_flop_train(f, result);
+}
+
+static pare_status run(const pare_options *o, pare_flop_options *f, pare_json **result)
+{
+    PARE_TRY(check_run(o));
+    return pare_flop_run(f, result);
+}
+
+static const struct part {
+    const char *name;
+    int files; /* operands behind its name */
+    pare_status (*function)(const pare_options *o, pare_flop_options *f, pare_json **result);
+} parts[] = {{"factorize", 1, factorize}, {"train", 0, train}, {"compact", 1, compact},
+             {"run", 0, run}};
+
+static const struct part *find_part(const char *name)
+{
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (strcmp(parts[i].name, name) == 0)
+            return &parts[i];
+    return NULL;
+}
+
+/* ---- the command ---- */
+
+/* A size that was missed is the last thing that is said. */
+static pare_status verdict(const pare_options *o, bool missed)
+{
+    if (!missed || o->allow_miss)
+        return PARE_OK;
+    return pare_hint(pare_fail(PARE_MISSED, "a model's size is more than 0.01 from its target"),
+                     "let it be projected (--projection), or accept it with --allow-miss");
+}
+
+static pare_status perform(const pare_options *o, const struct part *part, const char *config,
+                           pare_json **result)
+{
+    pare_flop_options f;
+    pare_progress_view view;
+    PARE_TRY(flop_options(o, &f));
+    pare_progress progress = pare_progress_view_init(&view);
+    f.train.progress = &progress;
+    f.train.config_text = config;
+    pare_signals_install();
+    const pare_status status = part->function(o, &f, result);
+    pare_progress_view_end(&view);
     return status;
 }
 
 pare_status pare_command_flop(const pare_options *o)
 {
-    pare_model *model = NULL, *out = NULL;
+    const struct part *part = find_part(o->operands[0]);
     pare_json *result = NULL;
-    if (strcmp(o->operands[0], "factorize") != 0)
+    pare_text config = {0};
+    if (!part)
         return pare_hint(pare_fail(PARE_USAGE, "pare flop: unknown step \"%s\"", o->operands[0]),
-                         "factorize");
+                         "factorize, train, compact or run");
+    if (o->n_operands - 1 != part->files)
+        return pare_hint(pare_fail(PARE_USAGE, "pare flop %s: %d files are named, %d wanted",
+                                   part->name, o->n_operands - 1, part->files),
+                         "%s", part->files ? "name the model file to write"
+                                           : "the folder is --output");
     PARE_TRY(pare_option_need(o, "model", o->model));
-    pare_status status = pare_model_open(o->model, &model);
+    pare_options_write(o, &config);
+    pare_status status = pare_text_status(&config);
     if (status == PARE_OK)
-        status = factorize(o, model, &out);
-    if (status == PARE_OK)
-        status = pare_model_save(out, o->operands[1]);
-    if (status == PARE_OK)
-        result = result_of(model, out);
-    pare_model_free(out);
-    pare_model_free(model);
-    return status == PARE_OK ? print(o, result) : status;
+        status = perform(o, part, config.bytes, &result);
+    pare_text_free(&config);
+    if (status != PARE_OK) {
+        pare_json_free(result);
+        return status;
+    }
+    const bool missed = pare_json_get_bool(result, "missed", false);
+    PARE_TRY(print(o, result));
+    return verdict(o, missed);
 }

@@ -8,6 +8,7 @@
 #include "core/file.h"
 #include "core/signals.h"
 #include "models/bounded_json.h"
+#include "tasks/recipe.h"
 
 /* The files of a run's folder. */
 typedef struct run_paths {
@@ -49,26 +50,6 @@ static pare_json *recipe_of(const pare_options *o, const pare_head_prune_options
     return recipe;
 }
 
-/* The first option in which two recipes differ. */
-static pare_status compare_recipes(const char *path, const pare_json *then, const pare_json *now)
-{
-    for (void *i = pare_json_iter(now); i; i = pare_json_iter_next(now, i)) {
-        char *a = pare_json_dump(pare_json_iter_value(i), 0, 15);
-        char *b = pare_json_dump(pare_json_get(then, pare_json_iter_key(i)), 0, 15);
-        const bool same = a && b && strcmp(a, b) == 0;
-        if (!same)
-            pare_hint(pare_fail(PARE_USAGE, "%s was made with %s %s, now it is %s", path,
-                                pare_json_iter_key(i), b ? b : "unknown", a ? a : "unknown"),
-                      "repeat the run with the options it was begun with, or name another "
-                      "--output");
-        pare_free(a);
-        pare_free(b);
-        if (!same)
-            return PARE_USAGE;
-    }
-    return PARE_OK;
-}
-
 /* heads.json is written last: where it is, pruned.h5 is whole. */
 static pare_status prune_now(const pare_head_prune_options *prune, const run_paths *p,
                              const pare_progress *progress, pare_json *recipe, pare_json **heads)
@@ -95,7 +76,9 @@ static pare_status prune_heads(const pare_options *o, const pare_head_prune_opti
         return prune_now(prune, p, progress, recipe, heads);
     pare_status status = pare_bounded_json_read(p->heads, heads);
     if (status == PARE_OK)
-        status = compare_recipes(p->heads, pare_json_get(*heads, "recipe"), recipe);
+        status = pare_recipe_compare(p->heads, pare_json_get(*heads, "recipe"), recipe,
+                                     "repeat the run with the options it was begun with, or name "
+                                     "another --output");
     pare_json_free(recipe);
     return status;
 }

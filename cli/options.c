@@ -24,7 +24,7 @@ _Static_assert(PARE_COMMAND_COUNT < 29, "a bit a command, LINE, and ONE_RUN");
 /* What trains as a part of its work takes what finetune takes from config files, but for what each
  * run has its own of. */
 #define SWEPT(commands)                                                                            \
-    ((commands) & FINETUNE && !((commands) & (LINE | ONE_RUN)) ? (commands) | SWEEP | HEADS        \
+    ((commands) & FINETUNE && !((commands) & (LINE | ONE_RUN)) ? (commands) | SWEEP | HEADS | FLOP \
                                                                : (commands))
 
 #define OPTION(kind_, field, otherwise_, range_, commands_, value_, help_)                         \

@@ -16,6 +16,12 @@
 
 typedef enum pare_dtype { PARE_F32, PARE_F64, PARE_I64, PARE_U8, PARE_BF16, PARE_I8 } pare_dtype;
 size_t pare_dtype_size(pare_dtype dtype);
+/* That of a real (core/real.h). */
+#ifdef PARE_DOUBLE
+#define PARE_REAL_DTYPE PARE_F64
+#else
+#define PARE_REAL_DTYPE PARE_F32
+#endif
 
 enum { PARE_MAX_RANK = 4 };
 

@@ -26,7 +26,8 @@ static pare_tensor *map(const pare_bert_pass *f, int64_t layer, pare_matrix matr
     const pare_weight *w = pare_layer_matrix(&f->model->layers[layer], matrix);
     if (!w->p)
         return linear(f->tape, x, act, w);
-    pare_tensor *z = f->rank_gates ? f->rank_gates[layer * PARE_MATRICES + matrix] : NULL;
+    pare_tensor **gates = f->rank_gates ? f->rank_gates : f->model->masks;
+    pare_tensor *z = gates ? gates[layer * PARE_MATRICES + matrix] : NULL;
     return pare_gated_linear(f->tape, x, act, &w->p->tensor, z, &w->q->tensor, &w->bias->tensor);
 }
 

@@ -22,7 +22,7 @@ typedef struct pare_bert_pass {
     pare_tensor **head_gates;   /* [num_hidden_layers] of pare_gate_heads; NULL, there or in the
                                  * list: no gates. The last layer's have a row a sentence. */
     pare_tensor **rank_gates;   /* [num_hidden_layers * PARE_MATRICES] z[1,rank] of factorised
-                                 * matrices; NULL, there or in the list: 1 */
+                                 * matrices; NULL: model->masks; NULL in the list: 1 */
 } pare_bert_pass;
 
 /* logits[n_sentences, n_labels] (a regression's scores: [n_sentences, 1]). NULL on failure, noted

@@ -53,6 +53,8 @@ struct pare_model {
     pare_layer *layers; /* [config.num_hidden_layers] */
     pare_weight pooler;     /* weight == NULL: the model has none (it is made before training) */
     pare_weight classifier; /* weight == NULL: no head */
+    pare_tensor **masks;    /* [layers * PARE_MATRICES] gates of ranks, in force where a pass names
+                             * none; NULL, there or in the list: 1 (prune/flop.h sets them) */
     pare_param *lambda;     /* [2] multipliers of the Lagrangian, beside gates; else NULL */
 
     pare_param **params; /* every tensor that is not empty, in file order */

@@ -190,11 +190,16 @@ void pare_flop_rank_by(const pare_flop_list *list, pare_flop_order order)
 
 /* ---- gates ---- */
 
+double pare_flop_open(double log_alpha, double beta)
+{
+    return sigmoid(log_alpha + beta * STRETCH_LOG);
+}
+
 double pare_flop_expected(const real *log_alpha, int64_t n, double beta)
 {
     double sum = 0;
     for (int64_t i = 0; i < n; i++)
-        sum += sigmoid((double)log_alpha[i] + beta * STRETCH_LOG);
+        sum += pare_flop_open(log_alpha[i], beta);
     return sum;
 }
 
@@ -235,6 +240,37 @@ pare_status pare_flop_mask(pare_flop_rule rule, const real *log_alpha, int64_t n
         return mask_topk(log_alpha, n, beta, z);
     for (int64_t i = 0; i < n; i++)
         z[i] = (real)fmin(fmax(1.2 * sigmoid(log_alpha[i]) - 0.1, 0), 1);
+    return PARE_OK;
+}
+
+/* Tensors of gates where there are none yet. */
+static pare_status make_masks(pare_model *model, const pare_flop_list *list)
+{
+    const int64_t n = model->config.num_hidden_layers * PARE_MATRICES;
+    pare_tensor **masks = pare_arena_zalloc(model->arena, (size_t)n * sizeof *masks);
+    if (!masks)
+        return PARE_MEMORY;
+    for (int64_t k = 0; k < list->n; k++) {
+        const pare_flop_matrix *m = &list->at[k];
+        pare_tensor **z = &masks[m->layer * PARE_MATRICES + m->matrix];
+        *z = pare_tensor_new(model->arena, 1, m->rank);
+        if (!*z)
+            return PARE_MEMORY;
+    }
+    model->masks = masks;
+    return PARE_OK;
+}
+
+pare_status pare_flop_set_masks(pare_model *model, const pare_flop_list *list,
+                                pare_flop_rule rule, double beta)
+{
+    if (!model->masks)
+        PARE_TRY(make_masks(model, list));
+    for (int64_t k = 0; k < list->n; k++) {
+        const pare_flop_matrix *m = &list->at[k];
+        PARE_TRY(pare_flop_mask(rule, m->weight->log_alpha->tensor.data, m->rank, beta,
+                                model->masks[m->layer * PARE_MATRICES + m->matrix]->data));
+    }
     return PARE_OK;
 }
 
@@ -285,7 +321,7 @@ static void add_gradient(const pare_flop_list *list, const pare_flop_matrix *m, 
     pare_tensor *log_alpha = &m->weight->log_alpha->tensor;
     const double scale = -slope * (double)(m->in + m->out) / list->prunable;
     for (int64_t i = 0; i < m->rank; i++) {
-        const double p = sigmoid((double)log_alpha->data[i] + beta * STRETCH_LOG);
+        const double p = pare_flop_open(log_alpha->data[i], beta);
         const real part = (real)(scale * p * (1 - p));
         log_alpha->grad[i] = log_alpha->has_grad ? log_alpha->grad[i] + part : part;
     }

@@ -50,7 +50,10 @@ void pare_flop_rank_by(const pare_flop_list *list, pare_flop_order order);
 
 /* ---- gates ---- */
 
-/* The expected number of open gates: sum of sigmoid(log_alpha - beta log(0.1 / 1.1)). */
+/* How likely a gate is to be open: sigmoid(log_alpha - beta log(0.1 / 1.1)). */
+double pare_flop_open(double log_alpha, double beta);
+
+/* The expected number of open gates: the sum of that. */
 double pare_flop_expected(const real *log_alpha, int64_t n, double beta);
 
 typedef enum pare_flop_rule {
@@ -62,6 +65,11 @@ typedef enum pare_flop_rule {
 /* z[n]: the gates that are used at evaluation. */
 pare_status pare_flop_mask(pare_flop_rule rule, const real *log_alpha, int64_t n, double beta,
                            real *z);
+
+/* model->masks: those gates of every matrix, in force from now on wherever a pass names none. They
+ * live as long as the model; set again, they follow log_alpha. */
+pare_status pare_flop_set_masks(pare_model *model, const pare_flop_list *list,
+                                pare_flop_rule rule, double beta);
 
 /* gates[num_hidden_layers * PARE_MATRICES] for pare_bert_pass: a sample a matrix, the same for the
  * whole batch, keyed by the tape's seed and step. */
@@ -85,17 +93,54 @@ void pare_flop_lagrangian(const pare_flop_list *list, pare_param *lambda, pare_f
 /* s alone. */
 double pare_flop_sparsity(const pare_flop_list *list, double beta);
 
+/* ---- steering (flop_control.c) ---- */
+
+/* Where gates begin: log_alpha = clamp(mean + spread * standardised log singular value, 0, 6), the
+ * values standardised over all matrices of the list, or over each matrix's own ranks; or the same
+ * mean for all, with normal noise of deviation 0.01 (keyed by the seed). Ranks must be as
+ * pare_flop_factorize left them. */
+typedef enum pare_flop_start {
+    PARE_FLOP_START_EQUAL,
+    PARE_FLOP_START_MATRIX,
+    PARE_FLOP_START_GLOBAL
+} pare_flop_start;
+void pare_flop_begin(const pare_flop_list *list, pare_flop_start start, double mean, double spread,
+                     uint64_t seed);
+
+/* Adds one number to every log_alpha, so that s becomes `target`, which must lie in (0, 1); returns
+ * it. */
+double pare_flop_shift(const pare_flop_list *list, double beta, double target);
+
+/* The share of gates whose probability to be open is within 0.1 ... 0.9. */
+double pare_flop_undecided(const pare_flop_list *list, double beta);
+
 /* ---- what is left ---- */
 
 /* What rank r of in x out costs: r (in + out), or in * out where multiplying back is smaller. */
 double pare_flop_cost(const pare_flop_matrix *matrix, int64_t rank);
 
 /* One global order of all ranks, by log_alpha (of equals the earlier layer, matrix, rank first):
- * keep[k][i], of list->at[k]'s rank i, is set from the top as long as the kept ranks' cost is
- * `budget` at most; every matrix keeps its best rank. Returns their cost. PARE_MEMORY or the
- * budget is too small: PARE_USAGE. keep has list->n arrays of that rank. */
-pare_status pare_flop_project(const pare_flop_list *list, double budget, bool *const *keep,
-                              double *cost);
+ * keep[k][i], of list->at[k]'s rank i, is set from the top in blocks of `block` ranks of a matrix
+ * as long as the kept ranks' cost is `budget` at most; every matrix keeps its best block. *cost is
+ * what they cost; blocks that cost too much by themselves are PARE_USAGE. keep has list->n arrays
+ * of each matrix's rank. */
+pare_status pare_flop_project(const pare_flop_list *list, double budget, int64_t block,
+                              bool *const *keep, double *cost);
+
+/* Ranks that products like of a matrix of so many: 16 of 256 and more, else 1; and of a list: what
+ * suits its smallest matrix. */
+int64_t pare_flop_rank_block(int64_t rank);
+int64_t pare_flop_block(const pare_flop_list *list);
+
+/* Factorised and truncated without learning: ranks go by that order until `target` of all the
+ * encoder's weights are gone. A target that the matrices cannot reach is PARE_USAGE. */
+pare_status pare_flop_truncate(const pare_model *dense, const bool which[PARE_MATRICES],
+                               double target, pare_flop_order order, pare_model **out);
+
+/* What the list's matrices may cost, so that `target` of the dense encoder's weights goes;
+ * PARE_USAGE if they are too few. */
+pare_status pare_flop_budget(const pare_flop_list *list, double encoder, double target,
+                             double *budget);
 
 /* The model with the kept ranks only, their gates z[k][i] folded into the factors; a matrix that is
  * smaller multiplied back becomes dense. No gates are left. The history tells. */

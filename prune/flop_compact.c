@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/threads.h"
 #include "prune/flop.h"
 
 double pare_flop_cost(const pare_flop_matrix *m, int64_t rank)
@@ -11,10 +12,23 @@ double pare_flop_cost(const pare_flop_matrix *m, int64_t rank)
     return factors < dense ? factors : dense;
 }
 
+int64_t pare_flop_rank_block(int64_t rank)
+{
+    return rank < 256 ? 1 : 16;
+}
+
+int64_t pare_flop_block(const pare_flop_list *list)
+{
+    int64_t least = INT64_MAX;
+    for (int64_t k = 0; k < list->n; k++)
+        least = list->at[k].rank < least ? list->at[k].rank : least;
+    return pare_flop_rank_block(least);
+}
+
 /* ---- projection ---- */
 
 typedef struct candidate {
-    real log_alpha;
+    double log_alpha;
     int64_t matrix, rank; /* list->at[matrix], its rank */
 } candidate;
 
@@ -43,45 +57,90 @@ static candidate *order_ranks(const pare_flop_list *list, int64_t *n)
     return all;
 }
 
-/* Keeps a candidate if the budget allows. */
-static void try_keep(const pare_flop_list *list, const candidate *c, double budget,
-                     bool *const *keep, int64_t *kept, double *cost)
+/* A projection under way. */
+typedef struct projection {
+    const pare_flop_list *list;
+    double budget, cost;
+    bool *const *keep;
+    int64_t *kept;       /* [list->n] ranks kept of each matrix */
+    int64_t *pending;    /* [list->n] ranks that wait for their block to be full */
+    candidate *all;      /* [n] best first */
+    int64_t n;
+} projection;
+
+/* Keeps so many more ranks of a matrix, if the budget allows: cost first, flags later. */
+static bool afford(projection *p, int64_t matrix, int64_t ranks)
 {
-    const pare_flop_matrix *m = &list->at[c->matrix];
+    const pare_flop_matrix *m = &p->list->at[matrix];
     const double more =
-        pare_flop_cost(m, kept[c->matrix] + 1) - pare_flop_cost(m, kept[c->matrix]);
-    if (keep[c->matrix][c->rank] || *cost + more > budget)
-        return;
-    keep[c->matrix][c->rank] = true;
-    kept[c->matrix]++;
-    *cost += more;
+        pare_flop_cost(m, p->kept[matrix] + ranks) - pare_flop_cost(m, p->kept[matrix]);
+    if (p->cost + more > p->budget)
+        return false;
+    p->kept[matrix] += ranks;
+    p->cost += more;
+    return true;
 }
 
-pare_status pare_flop_project(const pare_flop_list *list, double budget, bool *const *keep,
-                              double *cost)
+/* Blocks in the order of their last members; what is left of a matrix when all others are in is a
+ * block too. */
+static void keep_blocks(projection *p, int64_t block)
 {
-    int64_t n;
-    candidate *all = order_ranks(list, &n);
-    int64_t *kept = pare_calloc((size_t)list->n, sizeof *kept);
-    *cost = 0;
-    if (!all || !kept) {
-        pare_free(all);
-        pare_free(kept);
-        return PARE_MEMORY;
+    for (int64_t i = 0; i < p->n; i++) {
+        const int64_t k = p->all[i].matrix;
+        const int64_t rest = p->list->at[k].rank - p->kept[k];
+        if (++p->pending[k] < (rest < block ? rest : block))
+            continue;
+        if (afford(p, k, p->pending[k]))
+            p->pending[k] = 0;
+        else
+            p->pending[k] = -p->list->at[k].rank; /* later blocks of this matrix cost the same */
     }
-    for (int64_t k = 0; k < list->n; k++)
-        memset(keep[k], 0, (size_t)list->at[k].rank);
-    for (int64_t i = 0; i < n; i++)
-        if (kept[all[i].matrix] == 0) /* each matrix's best */
-            try_keep(list, &all[i], INFINITY, keep, kept, cost);
-    pare_status status = PARE_OK;
-    if (*cost > budget)
-        status = pare_hint(pare_fail(PARE_USAGE, "one rank a matrix costs %.0f weights, the target "
-                                     "leaves %.0f", *cost, budget), "take a smaller target");
-    for (int64_t i = 0; i < n; i++)
-        try_keep(list, &all[i], budget, keep, kept, cost);
-    pare_free(all);
-    pare_free(kept);
+}
+
+/* The best kept[k] ranks of each matrix. */
+static void set_flags(const projection *p)
+{
+    int64_t *left = p->pending;
+    memcpy(left, p->kept, (size_t)p->list->n * sizeof *left);
+    for (int64_t k = 0; k < p->list->n; k++)
+        memset(p->keep[k], 0, (size_t)p->list->at[k].rank);
+    for (int64_t i = 0; i < p->n; i++)
+        if (left[p->all[i].matrix]-- > 0)
+            p->keep[p->all[i].matrix][p->all[i].rank] = true;
+}
+
+/* The first block of each matrix, then blocks by rising loss. */
+static pare_status project(projection *p, int64_t block)
+{
+    for (int64_t k = 0; k < p->list->n; k++) {
+        const int64_t rank = p->list->at[k].rank;
+        p->kept[k] = rank < block ? rank : block;
+        p->cost += pare_flop_cost(&p->list->at[k], p->kept[k]);
+        p->pending[k] = -p->kept[k];
+    }
+    if (p->cost > p->budget)
+        return pare_hint(pare_fail(PARE_USAGE, "%lld rank%s of each matrix cost%s %.0f weights, "
+                                   "the target leaves %.0f", (long long)block,
+                                   block == 1 ? "" : "s", block == 1 ? "s" : "", p->cost,
+                                   p->budget), "take a smaller target");
+    keep_blocks(p, block);
+    set_flags(p);
+    return PARE_OK;
+}
+
+pare_status pare_flop_project(const pare_flop_list *list, double budget, int64_t block,
+                              bool *const *keep, double *cost)
+{
+    projection p = {.list = list, .budget = budget, .keep = keep,
+                    .kept = pare_calloc((size_t)list->n, sizeof *p.kept),
+                    .pending = pare_calloc((size_t)list->n, sizeof *p.pending)};
+    p.all = order_ranks(list, &p.n);
+    pare_status status =
+        p.all && p.kept && p.pending ? project(&p, block) : PARE_MEMORY;
+    *cost = p.cost;
+    pare_free(p.all);
+    pare_free(p.kept);
+    pare_free(p.pending);
     return status;
 }
 
@@ -121,25 +180,39 @@ static void copy_factors(const pare_flop_matrix *m, const bool *keep, const real
     }
 }
 
+typedef struct product_args {
+    const pare_flop_matrix *matrix;
+    const bool *keep;
+    const real *z;
+    double *rows; /* [out, in] */
+    real *w;
+} product_args;
+
+static void product_row(void *context, int64_t r)
+{
+    const product_args *a = context;
+    const pare_flop_matrix *m = a->matrix;
+    const real *p = m->weight->p->tensor.data, *q = m->weight->q->tensor.data;
+    double *row = a->rows + r * m->in;
+    for (int64_t i = 0; i < m->rank; i++) {
+        const double factor = a->keep[i] ? (double)a->z[i] * q[r * m->rank + i] : 0;
+        for (int64_t c = 0; a->keep[i] && c < m->in; c++)
+            row[c] += factor * p[i * m->in + c];
+    }
+    for (int64_t c = 0; c < m->in; c++)
+        a->w[r * m->in + c] = (real)row[c];
+}
+
 /* w[out,in] = q·diag(z)·p over the kept ranks, summed in double. */
 static pare_status multiply_back(const pare_flop_matrix *m, const bool *keep, const real *z,
                                  pare_tensor *w)
 {
-    const pare_tensor *p = &m->weight->p->tensor, *q = &m->weight->q->tensor;
-    double *row = pare_malloc((size_t)m->in * sizeof *row);
-    if (!row)
+    product_args args = {m, keep, z, pare_calloc((size_t)(m->out * m->in), sizeof(double)),
+                         w->data};
+    if (!args.rows)
         return PARE_MEMORY;
-    for (int64_t r = 0; r < m->out; r++) {
-        memset(row, 0, (size_t)m->in * sizeof *row);
-        for (int64_t i = 0; i < m->rank; i++) {
-            const double factor = keep[i] ? (double)z[i] * q->data[r * m->rank + i] : 0;
-            for (int64_t c = 0; keep[i] && c < m->in; c++)
-                row[c] += factor * p->data[i * m->in + c];
-        }
-        for (int64_t c = 0; c < m->in; c++)
-            w->data[r * m->in + c] = (real)row[c];
-    }
-    pare_free(row);
+    pare_parallel(m->out, product_row, &args);
+    pare_free(args.rows);
     return PARE_OK;
 }
 

@@ -5,12 +5,6 @@
 
 #include "models/model_file.h"
 
-#ifdef PARE_DOUBLE
-#define REAL_DTYPE PARE_F64
-#else
-#define REAL_DTYPE PARE_F32
-#endif
-
 /* The counters by name: saving and reading walk the same table. */
 typedef struct counter {
     const char *name;
@@ -43,7 +37,7 @@ static bool add_moment(pare_arena *arena, entries *e, const pare_param *p, char 
 {
     pare_array *a = &e->arrays[e->n_arrays++];
     *a = (pare_array){.name = pare_arena_printf(arena, "training/%c/%s", kind, p->name),
-                      .dtype = REAL_DTYPE, .rank = p->rank, .data = data};
+                      .dtype = PARE_REAL_DTYPE, .rank = p->rank, .data = data};
     a->shape[0] = p->rank == 2 ? p->tensor.rows : p->tensor.cols;
     a->shape[1] = p->tensor.cols;
     return a->name;
@@ -176,7 +170,7 @@ static pare_status read_moment(pare_store *store, const char *path, const pare_p
         size *= a->shape[i];
     if (size != pare_tensor_size(&p->tensor))
         return pare_fail(PARE_INPUT, "%s: %s is missing or has another shape", path, name);
-    return pare_store_read(store, name, REAL_DTYPE, out);
+    return pare_store_read(store, name, PARE_REAL_DTYPE, out);
 }
 
 pare_status pare_checkpoint_moments(const char *path, pare_optimizer *optimizer)

@@ -9,7 +9,9 @@
 #include "core/philox.h"
 #include "core/threads.h"
 #include "tasks/layer_study.h"
+#include "tasks/recipe.h"
 #include "tasks/source.h"
+#include "tasks/teacher.h"
 #include "tasks/training.h"
 
 enum { GROUP_BATCHES = 50 };
@@ -255,27 +257,23 @@ static pare_json *recipe_of(const pare_training *t)
         pare_json_set_string(r, "drop_layers", o->drop_layers);
     pare_json_set_string(r, "precision", o->precision);
     pare_json_set_string(r, "numbers", PARE_REAL_NAME);
+    if (o->teacher) {
+        pare_json_set_string(r, "teacher", o->teacher);
+        pare_json_set_double(r, "distill_weight", o->distill_weight);
+    }
+    if (o->method && o->method->recipe)
+        o->method->recipe(t, r);
     return r;
 }
 
-/* The first member in which two recipes differ is a PARE_USAGE naming it. */
-static pare_status compare_recipes(const char *path, const pare_json *now, const char *text)
+static pare_status compare_recipe(const char *path, const pare_json *now, const char *text)
 {
     pare_json *then = NULL;
     pare_status status = pare_json_parse(text, strlen(text), path, &then);
-    for (void *i = pare_json_iter(now); i && status == PARE_OK; i = pare_json_iter_next(now, i)) {
-        const char *key = pare_json_iter_key(i);
-        char *a = pare_json_dump(pare_json_iter_value(i), 0, 17);
-        const pare_json *old = pare_json_get(then, key);
-        char *b = old ? pare_json_dump(old, 0, 17) : NULL;
-        if (!a || !b || strcmp(a, b) != 0)
-            status = pare_hint(pare_fail(PARE_USAGE, "%s was made with %s %s, now it is %s", path,
-                                         key, b ? b : "unknown", a ? a : "unknown"),
-                               "resume with the options of the run's config.ini, or start over "
-                               "with --overwrite");
-        pare_free(a);
-        pare_free(b);
-    }
+    if (status == PARE_OK)
+        status = pare_recipe_compare(path, then, now,
+                                     "resume with the options of the run's config.ini, or start "
+                                     "over with --overwrite");
     pare_json_free(then);
     return status;
 }
@@ -335,6 +333,8 @@ static void plan_steps(pare_training *t)
 static pare_status open_optimizer(pare_training *t, const char *checkpoint)
 {
     PARE_TRY(freeze(t->model, t->options->freeze));
+    if (t->options->method && t->options->method->open)
+        PARE_TRY(t->options->method->open(t));
     PARE_TRY(pare_optimizer_new(t->arena, t->model->params, t->model->n_params,
                                 t->options->optimizer, t->options->weight_decay, &t->optimizer));
     t->optimizer->updates = t->state.step;
@@ -360,7 +360,7 @@ static pare_status check_space(const pare_training *t)
 static pare_status settle_recipe(pare_training *t, const char *checkpoint)
 {
     pare_json *recipe = recipe_of(t);
-    pare_status status = checkpoint ? compare_recipes(checkpoint, recipe, t->text.recipe) : PARE_OK;
+    pare_status status = checkpoint ? compare_recipe(checkpoint, recipe, t->text.recipe) : PARE_OK;
     char *text = pare_json_dump(recipe, 0, 17);
     t->text.recipe = text ? pare_arena_strdup(t->arena, text) : NULL;
     t->text.kernels = pare_arena_strdup(t->arena, pare_gemm_path());
@@ -386,6 +386,8 @@ static pare_status open_parts(pare_training *t, char **checkpoint)
     PARE_TRY(settle_recipe(t, *checkpoint));
     if (!found)
         PARE_TRY(prepare_model(t));
+    if (t->options->teacher)
+        PARE_TRY(pare_teacher_answers(t));
     pare_dataset_free(t->dataset); /* its texts are not needed any more */
     t->dataset = NULL;
     PARE_TRY(open_optimizer(t, *checkpoint));

@@ -15,11 +15,54 @@ enum { LOG_SCHEMA = 1 };
 
 /* What one update did. */
 typedef struct step_result {
-    double loss, learning_rate, grad_norm;
+    double loss, task_loss, learning_rate, grad_norm;
     int64_t tokens, examples;
 } step_result;
 
 /* ---- one update ---- */
+
+/* Calls a function that the run's method may have. */
+#define METHOD(t, function, ...)                                                                   \
+    ((t)->options->method && (t)->options->method->function                                        \
+         ? (t)->options->method->function(t, ##__VA_ARGS__)                                        \
+         : PARE_OK)
+
+/* The labels' loss, sum over the batch times weight. */
+static pare_tensor *task_loss(pare_training *t, pare_tape *tape, pare_tensor *logits,
+                              const int64_t *order, double weight)
+{
+    const int64_t n = logits ? logits->rows : 0;
+    int32_t *labels = pare_arena_alloc(t->step, (size_t)n * sizeof *labels);
+    double *targets = pare_arena_alloc(t->step, (size_t)n * sizeof *targets);
+    if (!labels || !targets)
+        return pare_tape_fail(tape, PARE_MEMORY);
+    for (int64_t i = 0; i < n; i++) {
+        labels[i] = t->encoded.labels[order[i]];
+        targets[i] = t->encoded.targets[order[i]];
+    }
+    return t->task->regression ? pare_squared_error(tape, logits, targets, weight)
+                               : pare_cross_entropy(tape, logits, labels, weight);
+}
+
+/* The same against a mixture of labels and the teacher's answers: of equal gradient with the
+ * mixture of both losses, as each is linear in its target (a squared error but for a constant). */
+static pare_tensor *taught_loss(pare_training *t, pare_tape *tape, pare_tensor *logits,
+                                const int64_t *order, double weight)
+{
+    const int64_t n = logits ? logits->rows : 0, k = t->n_labels;
+    const double share = t->options->distill_weight;
+    double *targets = pare_arena_alloc(t->step, (size_t)(n * k) * sizeof *targets);
+    if (!targets)
+        return pare_tape_fail(tape, PARE_MEMORY);
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t c = 0; c < k; c++) {
+            const double label = t->task->regression ? t->encoded.targets[order[i]]
+                                                     : t->encoded.labels[order[i]] == c;
+            targets[i * k + c] = (1 - share) * label + share * t->answers[order[i] * k + c];
+        }
+    return t->task->regression ? pare_squared_error(tape, logits, targets, weight)
+                               : pare_soft_cross_entropy(tape, logits, targets, weight);
+}
 
 /* Forward and backward of examples order[0..n); their mean loss counts n / update of the whole. */
 static pare_status add_gradients(pare_training *t, const int64_t *order, int64_t n, int64_t update,
@@ -33,25 +76,18 @@ static pare_status add_gradients(pare_training *t, const int64_t *order, int64_t
     pare_tape tape;
     PARE_TRY(pare_pack(t->step, &t->encoded, order, n, &batch));
     pare_tape_begin(&tape, t->step, t->scratch, &mode);
-    const pare_bert_pass pass = {&tape, t->model, &batch, t->options->dropout, NULL, NULL};
+    pare_bert_pass pass = {&tape, t->model, &batch, t->options->dropout, NULL, NULL};
+    PARE_TRY(METHOD(t, forward, &pass));
     pare_tensor *logits = pare_bert_logits(&pass);
-    int32_t *labels = pare_arena_alloc(t->step, (size_t)n * sizeof *labels);
-    double *targets = pare_arena_alloc(t->step, (size_t)n * sizeof *targets);
-    if (!labels || !targets)
-        return PARE_MEMORY;
-    for (int64_t i = 0; i < n; i++) {
-        labels[i] = t->encoded.labels[order[i]];
-        targets[i] = t->encoded.targets[order[i]];
-    }
     const double weight = 1.0 / (double)update;
-    pare_tensor *loss = t->task->regression
-                            ? pare_squared_error(&tape, logits, targets, weight)
-                            : pare_cross_entropy(&tape, logits, labels, weight);
+    pare_tensor *task = task_loss(t, &tape, logits, order, weight);
+    pare_tensor *loss = t->answers ? taught_loss(t, &tape, logits, order, weight) : task;
     PARE_TRY(pare_tape_status(&tape));
     if (!isfinite(loss->data[0]))
         return pare_fail(PARE_DIVERGED, "the loss is not finite");
     PARE_TRY(pare_tape_backward(&tape, loss));
     result->loss += loss->data[0];
+    result->task_loss += task->data[0];
     result->tokens += batch.n_tokens;
     result->examples += n;
     pare_arena_release(t->step, mark);
@@ -73,16 +109,17 @@ static pare_status train_step(pare_training *t, step_result *result)
         const int64_t n = update - i < o->batch_size ? update - i : o->batch_size;
         PARE_TRY(add_gradients(t, t->order + first + i, n, update, result));
     }
+    double rates[PARE_GROUPS] = {
+        pare_linear_schedule(o->learning_rate, t->state.step, t->warmup_steps, t->total_steps)};
+    PARE_TRY(METHOD(t, update, rates));
+    result->learning_rate = rates[PARE_GROUP_WEIGHTS];
     PARE_TRY(pare_optimizer_norm(t->optimizer, &result->grad_norm));
-    result->learning_rate =
-        pare_linear_schedule(o->learning_rate, t->state.step, t->warmup_steps, t->total_steps);
-    const double rates[PARE_GROUPS] = {result->learning_rate};
     pare_optimizer_step(t->optimizer, rates,
                         pare_clip_factor(result->grad_norm, o->max_grad_norm));
     t->state.step++;
     t->state.examples += result->examples;
     t->state.tokens += result->tokens;
-    return PARE_OK;
+    return METHOD(t, updated);
 }
 
 /* ---- logging ---- */
@@ -102,12 +139,16 @@ static pare_status log_step(const pare_training *t, const step_result *r)
     pare_json *record = pare_json_new_object();
     pare_json_set_int(record, "step", t->state.step);
     pare_json_set_double(record, "loss", r->loss);
+    if (t->answers)
+        pare_json_set_double(record, "task_loss", r->task_loss);
     pare_json_set_double(record, "learning_rate", r->learning_rate);
     pare_json_set_double(record, "grad_norm", r->grad_norm);
     pare_json_set_int(record, "tokens", r->tokens);
     pare_json_set_int(record, "examples", r->examples);
     pare_json_set_double(record, "epoch", (double)t->state.step / (double)t->steps_per_epoch);
     pare_json_set_double(record, "seconds", t->state.run_seconds);
+    if (t->options->method && t->options->method->log)
+        t->options->method->log(t, record);
     return pare_run_log(&t->run, record, 9);
 }
 
@@ -174,6 +215,7 @@ static void note_evaluation(const pare_training *t, const pare_evaluation *e)
 static pare_status evaluate(pare_training *t)
 {
     pare_evaluation e;
+    PARE_TRY(METHOD(t, evaluate));
     const pare_infer_space space = {t->step, t->scratch};
     PARE_TRY(pare_eval_set_run(&t->dev, t->model, t->options->eval_batch_size, &space,
                                t->options->progress, &e));

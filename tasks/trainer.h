@@ -32,8 +32,15 @@ typedef struct pare_train_options {
     const char *precision; /* "fp32" */
     int64_t threads;     /* 0: all */
     bool strict, resume, overwrite, dry_run, quiet;
+    const char *teacher;   /* model file whose answers are a second target; or NULL */
+    double distill_weight; /* its share of the loss, beside the labels' */
+
+    /* What is no option of a user's. */
     const pare_progress *progress; /* who watches; or NULL */
     const char *config_text;       /* becomes the run's config.ini; or NULL */
+    const char *answers;           /* file that keeps the teacher's answers; NULL: none does */
+    const struct pare_method *method; /* what is trained beside the weights; NULL: nothing */
+    void *method_state;            /* the method's own */
 } pare_train_options;
 
 /* Trains options->model on options->task and fills the run folder options->output. *result is the

@@ -1,8 +1,8 @@
-/* training.h: what a training run holds while it lasts: between setup.c and trainer.c only. */
+/* training.h: what a training run holds while it lasts: for setup.c, trainer.c and methods. */
 #ifndef PARE_TASKS_TRAINING_H
 #define PARE_TASKS_TRAINING_H
 
-#include "autograd/tape.h"
+#include "models/bert.h"
 #include "tasks/checkpoint.h"
 #include "tasks/evaluate.h"
 #include "tasks/run_folder.h"
@@ -21,6 +21,7 @@ typedef struct pare_training {
     pare_encoded encoded;
     pare_eval_set dev;          /* n == 0: there is none */
     int64_t max_length;
+    const double *answers;      /* [encoded.n, n_labels] the teacher's; NULL: there is none */
     pare_optimizer *optimizer;
     pare_progress_state state;
     pare_checkpoint_text text;
@@ -31,6 +32,22 @@ typedef struct pare_training {
     double session_start;       /* pare_seconds() */
     double earlier_seconds;     /* of the run before this session */
 } pare_training;
+
+/* What a way of pruning adds to fine-tuning, called with the run and options->method_state. Members
+ * that it has no use for are NULL. Its own state lives in the model's parameters and is a function
+ * of them and of state.step, so that a checkpoint holds it. */
+typedef struct pare_method {
+    pare_status (*open)(pare_training *t);  /* the model is there, its optimiser is not */
+    /* what else the bits depend on */
+    void (*recipe)(const pare_training *t, pare_json *recipe);
+    /* before each forward pass that is trained on */
+    pare_status (*forward)(pare_training *t, pare_bert_pass *pass);
+    /* gradients are there, the update is not: adds its own, sets learning rates */
+    pare_status (*update)(pare_training *t, double rates[PARE_GROUPS]);
+    pare_status (*updated)(pare_training *t);   /* after the update, which state.step counts */
+    pare_status (*evaluate)(pare_training *t);  /* before the dev set is */
+    void (*log)(const pare_training *t, pare_json *record); /* into the step's record */
+} pare_method;
 
 /* Opens everything: model, data, run folder, optimiser, the newest good checkpoint. On failure
  * what was opened is still to be closed. */

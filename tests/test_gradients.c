@@ -408,6 +408,20 @@ static void check_cross_entropy(void **state)
     check_op(&c);
 }
 
+static pare_tensor *run_soft_cross_entropy(pare_tape *t, pare_tensor **in, const check *c)
+{
+    return pare_soft_cross_entropy(t, in[0], c->targets, 0.3);
+}
+
+static void check_soft_cross_entropy(void **state)
+{
+    (void)state;
+    static const double targets[] = {0.2, 0.5, 0.3, 1, 0, 0, 0.4, 0.1, 0.1};
+    check c = {.name = "soft_cross_entropy", .run = run_soft_cross_entropy, .targets = targets};
+    add_input(&c, 3, 3, 0);
+    check_op(&c);
+}
+
 static pare_tensor *run_squared_error(pare_tape *t, pare_tensor **in, const check *c)
 {
     return pare_squared_error(t, in[0], c->targets, 0.2);

@@ -194,7 +194,8 @@ static const char *config_with(const char *text, size_t n)
 
 static pare_status parse_config(pare_options *o, const char *command, const char *text)
 {
-    return PARSE(o, command, "--config", config_with(text, strlen(text)));
+    const char *arguments[] = {"--config", config_with(text, strlen(text)), "an operand"};
+    return parse(o, command, pare_command_find(command)->fewest > 0 ? 3 : 2, arguments);
 }
 
 static void test_the_command_line_wins_over_the_file(void **state)

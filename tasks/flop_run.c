@@ -1,0 +1,493 @@
+/* flop_run.c: see flop_run.h. */
+#include "tasks/flop_run.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/file.h"
+#include "models/bounded_json.h"
+#include "tasks/recipe.h"
+
+enum { LEAST_MASK_STEPS = 1000 };
+
+static char *name_in(const pare_flop_state *s, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* A path in the run's folder, owned by the arena; NULL without memory. */
+static char *name_in(const pare_flop_state *s, const char *format, ...)
+{
+    char name[128];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(name, sizeof name, format, args);
+    va_end(args);
+    return pare_arena_printf(s->arena, "%s/%s", s->options->train.output, name);
+}
+
+static void note_phase(const pare_flop_state *s, const char *phase, const char *what)
+{
+    char text[256];
+    snprintf(text, sizeof text, "phase %s: %s", phase, what);
+    pare_progress_message(s->options->train.progress, text);
+}
+
+static bool learns(const pare_flop_state *s)
+{
+    return strcmp(s->options->method, "flop") == 0;
+}
+
+/* ---- targets ---- */
+
+/* Targets rise, lie between 0 and 1, and the main one is among them. */
+static pare_status list_targets(pare_flop_state *s)
+{
+    const pare_flop_options *o = s->options;
+    double all[PARE_MAX_TARGETS + 1];
+    int n = 0;
+    for (int i = 0; i < o->n_targets; i++) {
+        if (o->targets[i] <= 0 || o->targets[i] >= 1)
+            return pare_hint(pare_fail(PARE_USAGE, "target %g is no share", o->targets[i]),
+                             "give numbers between 0 and 1: 0.4 removes 40 %%");
+        if (i > 0 && o->targets[i] <= o->targets[i - 1])
+            return pare_hint(pare_fail(PARE_USAGE, "--targets: %g stands behind %g",
+                                       o->targets[i], o->targets[i - 1]), "give them rising");
+        if (o->target > 0 && o->target < o->targets[i] && (n == 0 || o->target > all[n - 1]))
+            all[n++] = o->target;
+        all[n++] = o->targets[i];
+    }
+    if (o->target == 0 || o->target >= 1 || (o->target < 0 && n == 0))
+        return pare_hint(pare_fail(PARE_USAGE, "--target must be between 0 and 1"),
+                         "--target 0.4 removes 40 %% of the encoder's weights");
+    if (o->target > 0 && (n == 0 || o->target > all[n - 1]))
+        all[n++] = o->target;
+    s->n = n;
+    s->models = pare_arena_zalloc(s->arena, (size_t)n * sizeof *s->models);
+    for (int i = 0; s->models && i < n; i++) {
+        s->models[i].asked = all[i];
+        if (all[i] == o->target || (o->target < 0 && i == n - 1))
+            s->main = i;
+    }
+    return s->models ? PARE_OK : PARE_MEMORY;
+}
+
+/* What each target is of the dense encoder; one that would need no pruning at all is refused. */
+static pare_status convert_targets(pare_flop_state *s)
+{
+    const double rest = 1 - s->factorised / s->encoder; /* of a model with all ranks: below 0 */
+    for (int i = 0; i < s->n; i++) {
+        pare_flop_model *m = &s->models[i];
+        m->gone = s->options->of_factorised
+                      ? 1 - (1 - m->asked) * s->factorised / s->encoder
+                      : m->asked;
+        if (m->gone <= 0)
+            return pare_hint(pare_fail(PARE_USAGE, "target %g of the factorised size is no smaller "
+                                       "than the dense model: its factors begin at %g times that",
+                                       m->asked, 1 - rest),
+                             "take a target above %.3g, or --target-of dense",
+                             1 - s->encoder / s->factorised);
+        if ((1 - m->gone) * s->encoder < s->least)
+            return pare_hint(pare_fail(PARE_USAGE, "target %g is beyond reach: the least that "
+                                       "these matrices can keep is %.3g of the encoder's weights",
+                                       m->asked, s->least / s->encoder),
+                             "take a smaller target, or more --modules");
+        m->compact = name_in(s, "compact-%g.h5", m->asked);
+        m->folder = name_in(s, "finetuned-%g", m->asked);
+        m->last = name_in(s, "finetuned-%g/last.h5", m->asked);
+        if (!m->compact || !m->folder || !m->last)
+            return PARE_MEMORY;
+    }
+    return PARE_OK;
+}
+
+/* ---- the run's recipe ---- */
+
+static pare_json *recipe_of(const pare_flop_state *s)
+{
+    const pare_flop_options *o = s->options;
+    char targets[PARE_MAX_TARGETS * 24] = "", which[PARE_MATRICES + 1] = "";
+    for (int i = 0, used = 0; i < s->n; i++)
+        used += snprintf(targets + used, sizeof targets - (size_t)used, "%s%.15g", i ? "," : "",
+                         s->models[i].asked);
+    for (int m = 0; m < PARE_MATRICES; m++)
+        which[m] = o->which[m] ? '1' : '0';
+    pare_json *r = pare_json_new_object();
+    pare_json_set_string(r, "model", o->train.model);
+    pare_json_set_string(r, "task", o->train.task);
+    pare_json_set_string(r, "method", o->method);
+    pare_json_set_string(r, "targets", targets);
+    pare_json_set_bool(r, "target_of_factorised", o->of_factorised);
+    pare_json_set_string(r, "modules", which);
+    pare_json_set_double(r, "mask_epochs", o->mask_epochs);
+    pare_json_set_int(r, "gate_start", o->start);
+    pare_json_set_double(r, "gate_mean", o->gate_mean);
+    pare_json_set_double(r, "gate_spread", o->gate_spread);
+    pare_json_set_double(r, "final_epochs", o->final_epochs);
+    pare_json_set_double(r, "final_learning_rate", o->final_learning_rate);
+    pare_json_set_bool(r, "distill", o->distill);
+    pare_json_set_int(r, "seed", o->train.seed);
+    return r;
+}
+
+/* Written when the run begins; later calls must have the same. */
+static pare_status settle_recipe(pare_flop_state *s)
+{
+    const char *path = name_in(s, "recipe.json");
+    pare_json *now = recipe_of(s), *then = NULL;
+    if (!path) {
+        pare_json_free(now);
+        return PARE_MEMORY;
+    }
+    pare_status status = PARE_OK;
+    if (pare_path_exists(path)) {
+        status = pare_bounded_json_read(path, &then);
+        if (status == PARE_OK)
+            status = pare_recipe_compare(path, then, now,
+                                         "repeat the run with the options it was begun with, or "
+                                         "name another --output");
+    } else {
+        char *text = pare_json_dump(now, 2, 17);
+        status = text ? pare_run_write(&s->run, "recipe.json", text) : PARE_MEMORY;
+        pare_free(text);
+    }
+    pare_json_free(now);
+    pare_json_free(then);
+    return status;
+}
+
+/* ---- training phases ---- */
+
+/* A phase of training in a folder of its own, unless it is done. */
+static pare_status train(const pare_flop_state *s, const char *phase, pare_train_options *t)
+{
+    pare_json *result = NULL;
+    char *last = pare_path_join(t->output, "last.h5");
+    char *summary = pare_path_join(t->output, "eval_results.json");
+    pare_status status = last && summary ? PARE_OK : PARE_MEMORY;
+    if (status == PARE_OK && !(pare_path_exists(last) && pare_path_exists(summary))) {
+        note_phase(s, phase, t->output);
+        t->resume = true;
+        t->overwrite = false;
+        t->config_text = NULL;
+        status = pare_finetune(t, &result);
+    }
+    pare_json_free(result);
+    pare_free(last);
+    pare_free(summary);
+    return status;
+}
+
+/* Updates in an epoch, as the trainer will count them. */
+static pare_status count_steps(pare_flop_state *s)
+{
+    const pare_train_options *t = &s->options->train;
+    const int64_t update = t->batch_size * t->grad_accumulation;
+    pare_dataset *d = NULL;
+    const pare_data_options data = {.task = t->task, .data = t->data, .split = "train",
+                                    .text_column = t->text_column, .pair_column = t->pair_column,
+                                    .label_column = t->label_column, .strict = t->strict,
+                                    .limit = t->train_examples};
+    PARE_TRY(pare_dataset_read(&data, &d));
+    s->steps_per_epoch = (d->n + update - 1) / update;
+    pare_dataset_free(d);
+    const double epochs = s->options->mask_epochs > 0 ? s->options->mask_epochs : t->epochs;
+    s->mask_steps = (int64_t)ceil(epochs * (double)s->steps_per_epoch);
+    if (s->options->mask_epochs == 0 && s->mask_steps < LEAST_MASK_STEPS)
+        s->mask_steps = LEAST_MASK_STEPS;
+    return PARE_OK;
+}
+
+static int64_t final_steps(const pare_flop_state *s)
+{
+    return (int64_t)ceil(s->options->final_epochs * (double)s->steps_per_epoch);
+}
+
+static bool has_head(const pare_model *m, const pare_task *task)
+{
+    if (!m->classifier.weight)
+        return false;
+    if (m->task)
+        return strcmp(m->task, task->name) == 0;
+    return task->regression ? m->n_labels == 1 : m->n_labels == task->n_labels;
+}
+
+/* The dense model: the one at hand, or fine-tuned from it. */
+static pare_status make_dense(pare_flop_state *s, bool headed)
+{
+    pare_train_options t = s->options->train;
+    if (headed) {
+        s->dense = t.model;
+        return PARE_OK;
+    }
+    t.output = name_in(s, "dense");
+    s->dense = name_in(s, "dense/last.h5");
+    return t.output && s->dense ? train(s, "dense", &t) : PARE_MEMORY;
+}
+
+static void teach(const pare_flop_state *s, pare_train_options *t)
+{
+    if (!s->options->distill)
+        return;
+    t->teacher = s->dense;
+    t->answers = name_in(s, "teacher.h5");
+}
+
+/* ---- from dense to compact ---- */
+
+static pare_status write_factorised(const pare_flop_state *s, const char *path)
+{
+    const pare_flop_options *o = s->options;
+    pare_model *dense = NULL, *factorised = NULL;
+    pare_flop_list list;
+    note_phase(s, "factorise", path);
+    PARE_TRY(pare_model_open(s->dense, &dense));
+    pare_status status = pare_flop_factorize(dense, o->which, true, &factorised);
+    if (status == PARE_OK)
+        status = pare_flop_list_new(s->arena, factorised, &list);
+    if (status == PARE_OK) {
+        pare_flop_begin(&list, o->start, o->gate_mean, o->gate_spread, (uint64_t)o->train.seed);
+        status = pare_model_save(factorised, path);
+    }
+    pare_model_free(factorised);
+    pare_model_free(dense);
+    return status;
+}
+
+/* How sparse the gates are before they are trained: the ramp begins there. */
+static pare_status initial_sparsity(const pare_flop_state *s, const char *path, double *initial)
+{
+    pare_model *m = NULL;
+    pare_flop_list list;
+    PARE_TRY(pare_model_open(path, &m));
+    const pare_status status = pare_flop_list_new(s->arena, m, &list);
+    if (status == PARE_OK)
+        *initial = pare_flop_sparsity(&list, s->options->masks.temperature);
+    pare_model_free(m);
+    return status;
+}
+
+/* The trainer's options for the masks, trained from the model in `from`. */
+typedef struct mask_phase {
+    double targets[PARE_MAX_TARGETS];
+    char *files[PARE_MAX_TARGETS];
+    pare_masks masks;
+    pare_train_options train;
+} mask_phase;
+
+static pare_status plan_masks(const pare_flop_state *s, const char *from, mask_phase *p)
+{
+    p->masks = (pare_masks){.options = s->options->masks};
+    p->train = s->options->train;
+    PARE_TRY(initial_sparsity(s, from, &p->masks.options.initial));
+    for (int i = 0; i < s->n; i++) {
+        p->targets[i] = s->models[i].gone;
+        p->files[i] = s->models[i].compact;
+    }
+    p->masks.options.targets = p->targets;
+    p->masks.options.files = p->files;
+    p->masks.options.n_targets = s->n;
+    p->masks.options.encoder = s->encoder;
+    p->train.model = from;
+    p->train.max_steps = s->mask_steps;
+    p->train.drop_layers = NULL;
+    p->train.method = &pare_masks_method;
+    p->train.method_state = &p->masks;
+    return PARE_OK;
+}
+
+static pare_status train_masks(const pare_flop_state *s, const char *factorised)
+{
+    mask_phase p;
+    PARE_TRY(plan_masks(s, factorised, &p));
+    p.train.output = name_in(s, "masks");
+    teach(s, &p.train);
+    return p.train.output ? train(s, "masks", &p.train) : PARE_MEMORY;
+}
+
+static pare_status learn(pare_flop_state *s)
+{
+    const char *factorised = name_in(s, "factorised.h5");
+    if (!factorised)
+        return PARE_MEMORY;
+    if (!pare_path_exists(factorised))
+        PARE_TRY(write_factorised(s, factorised));
+    return train_masks(s, factorised);
+}
+
+/* Truncated decompositions instead of masks. */
+static pare_status truncate_all(const pare_flop_state *s)
+{
+    const pare_flop_order order = strcmp(s->options->method, "svd") == 0
+                                      ? PARE_FLOP_UNIFORM : PARE_FLOP_SINGULAR_VALUES;
+    pare_model *dense = NULL;
+    PARE_TRY(pare_model_open(s->dense, &dense));
+    pare_status status = PARE_OK;
+    for (int i = 0; i < s->n && status == PARE_OK; i++) {
+        pare_model *smaller = NULL;
+        if (pare_path_exists(s->models[i].compact))
+            continue;
+        note_phase(s, "truncate", s->models[i].compact);
+        status = pare_flop_truncate(dense, s->options->which, s->models[i].gone, order, &smaller);
+        if (status == PARE_OK)
+            status = pare_model_save(smaller, s->models[i].compact);
+        pare_model_free(smaller);
+    }
+    pare_model_free(dense);
+    return status;
+}
+
+/* The last fine-tuning of a target's model. A truncated one trains for as long as the masks did up
+ * to there, too. */
+static pare_status finetune_model(const pare_flop_state *s, int i)
+{
+    pare_train_options t = s->options->train;
+    t.model = s->models[i].compact;
+    t.output = s->models[i].folder;
+    t.drop_layers = NULL;
+    t.max_steps = final_steps(s);
+    if (!learns(s))
+        t.max_steps += (i + 1) * s->mask_steps / s->n;
+    if (s->options->final_learning_rate > 0)
+        t.learning_rate = s->options->final_learning_rate;
+    teach(s, &t);
+    return train(s, "finetune", &t);
+}
+
+/* ---- the run ---- */
+
+/* One matrix into the sizes. */
+static void count_matrix(pare_flop_state *s, const pare_weight *w, bool chosen)
+{
+    const int64_t rank = w->in < w->out ? w->in : w->out, block = pare_flop_rank_block(rank);
+    const pare_flop_matrix m = {.in = w->in, .out = w->out};
+    const double dense = (double)(w->in * w->out);
+    s->encoder += dense;
+    s->factorised += chosen ? (double)(rank * (w->in + w->out)) : dense;
+    s->least += chosen ? pare_flop_cost(&m, block < rank ? block : rank) : dense;
+}
+
+/* Sizes of the matrices, and whether there is a head for the task. */
+static pare_status look_at_model(pare_flop_state *s, bool gated, bool *headed)
+{
+    const pare_train_options *t = &s->options->train;
+    pare_model *m = NULL;
+    PARE_TRY(pare_model_open(t->model, &m));
+    pare_status status = PARE_OK;
+    *headed = t->task && has_head(m, pare_task_find(t->task));
+    for (int64_t i = 0; i < m->config.num_hidden_layers && status == PARE_OK; i++)
+        for (int k = 0; k < PARE_MATRICES && status == PARE_OK; k++) {
+            const pare_weight *w = pare_layer_matrix(&m->layers[i], (pare_matrix)k);
+            if ((w->p != NULL) != gated)
+                status = pare_hint(pare_fail(PARE_INPUT, "%s: layer %lld's %s is %s", t->model,
+                                             (long long)i, pare_matrix_name((pare_matrix)k),
+                                             gated ? "not factorised" : "factorised already"),
+                                   "%s", gated ? "make one by pare flop factorize --gates"
+                                               : "start from a dense model");
+            count_matrix(s, w, s->options->which[k]);
+        }
+    pare_model_free(m);
+    return status;
+}
+
+static pare_status check(const pare_train_options *t)
+{
+    if (t->drop_layers && strcmp(t->drop_layers, "none") != 0)
+        return pare_hint(pare_fail(PARE_USAGE, "--drop-layers is no part of pare flop run"),
+                         "drop them first: pare drop-layers");
+    if (!pare_task_find(t->task))
+        return pare_hint(pare_fail(PARE_USAGE, "unknown task '%s'", t->task),
+                         "CoLA, SST-2, MRPC, STS-B, QQP, MNLI, QNLI, RTE, WNLI, classify, regress");
+    return PARE_OK;
+}
+
+/* Everything that can be refused is, before anything is written. */
+static pare_status open(pare_flop_state *s, bool gated, bool *headed)
+{
+    PARE_TRY(check(&s->options->train));
+    PARE_TRY(list_targets(s));
+    PARE_TRY(look_at_model(s, gated, headed));
+    return convert_targets(s);
+}
+
+static pare_status run(pare_flop_state *s, void *result)
+{
+    const pare_train_options *t = &s->options->train;
+    bool headed;
+    PARE_TRY(open(s, false, &headed));
+    PARE_TRY(count_steps(s));
+    PARE_TRY(pare_run_open(t->output, true, &s->run));
+    PARE_TRY(settle_recipe(s));
+    if (t->config_text)
+        PARE_TRY(pare_run_write(&s->run, "config.ini", t->config_text));
+    PARE_TRY(make_dense(s, headed));
+    PARE_TRY(learns(s) ? learn(s) : truncate_all(s));
+    for (int i = 0; i < s->n; i++)
+        PARE_TRY(finetune_model(s, i));
+    note_phase(s, "measure", t->output);
+    return pare_flop_report(s, result);
+}
+
+/* Calls a function with a run's state, and cleans up after it. */
+static pare_status with_state(const pare_flop_options *options,
+                              pare_status (*function)(pare_flop_state *, void *), void *out)
+{
+    pare_flop_state s = {.options = options, .arena = pare_arena_new("flop run"), .run.lock = -1};
+    const pare_status status = s.arena ? function(&s, out) : PARE_MEMORY;
+    if (s.run.path)
+        pare_run_close(&s.run);
+    pare_arena_free(s.arena);
+    return status;
+}
+
+pare_status pare_flop_run(const pare_flop_options *options, pare_json **result)
+{
+    *result = NULL;
+    const pare_status status = with_state(options, run, result);
+    if (status != PARE_OK) {
+        pare_json_free(*result);
+        *result = NULL;
+    }
+    return status;
+}
+
+/* ---- its parts by themselves ---- */
+
+static pare_status train_alone(pare_flop_state *s, void *out)
+{
+    mask_phase p;
+    bool headed;
+    PARE_TRY(open(s, true, &headed));
+    PARE_TRY(count_steps(s));
+    PARE_TRY(plan_masks(s, s->options->train.model, &p));
+    return pare_finetune(&p.train, out);
+}
+
+pare_status pare_flop_train(const pare_flop_options *options, pare_json **result)
+{
+    *result = NULL;
+    return with_state(options, train_alone, result);
+}
+
+static pare_status compact_alone(pare_flop_state *s, void *out)
+{
+    pare_masks masks = {.options = s->options->masks};
+    pare_model *m = NULL;
+    bool headed;
+    PARE_TRY(list_targets(s));
+    PARE_TRY(look_at_model(s, true, &headed));
+    PARE_TRY(convert_targets(s));
+    masks.options.encoder = s->encoder;
+    PARE_TRY(pare_model_open(s->options->train.model, &m));
+    pare_status status = pare_flop_list_new(s->arena, m, &masks.list);
+    if (status == PARE_OK)
+        status = pare_masks_compact(&masks, m, s->models[0].gone, out);
+    pare_model_free(m);
+    return status;
+}
+
+pare_status pare_flop_compact_file(const pare_flop_options *options, pare_model **out)
+{
+    *out = NULL;
+    return with_state(options, compact_alone, out);
+}

@@ -1,0 +1,79 @@
+/* flop_run.h: FLOP pruning, from a dense model to a smaller, fine-tuned one, in one resumable run.
+ *
+ *   phase      makes, in the run's folder
+ *   dense      dense/            a fine-tuned model, if the one at hand has no head for the task
+ *   factorise  factorised.h5     every matrix as P·Q, with gates            (method flop)
+ *   masks      masks/            gates trained; compact-X.h5 at each target (method flop)
+ *   truncate   compact-X.h5      by singular values                    (methods svd, svd-global)
+ *   finetune   finetuned-X/      each of them fine-tuned, with the dense model as its teacher
+ *   measure    eval_results.json, eval_results.txt, info.txt, last.h5, best.h5
+ *
+ * What is there already is not made again, and a phase that was interrupted goes on from its
+ * checkpoint: the models are the same bits. Method svd has as many steps in all as flop has. */
+#ifndef PARE_TASKS_FLOP_RUN_H
+#define PARE_TASKS_FLOP_RUN_H
+
+#include "tasks/masks.h"
+#include "tasks/trainer.h"
+
+typedef struct pare_flop_options {
+    pare_train_options train;  /* of every phase; output is the run's folder */
+    pare_mask_options masks;   /* but for targets, files, n_targets, encoder, initial */
+    const char *method;        /* "flop", "svd" or "svd-global" */
+    bool which[PARE_MATRICES]; /* the matrices that are factorised */
+    double target;             /* < 0: the last of `targets` */
+    double targets[PARE_MAX_TARGETS]; /* [n_targets] rising: snapshots */
+    int n_targets;
+    bool of_factorised;        /* targets are shares of the factorised size */
+    double mask_epochs;        /* 0: as many as train.epochs, but 1,000 steps at least */
+    pare_flop_start start;
+    double gate_mean, gate_spread;
+    double final_epochs;       /* of the last fine-tuning */
+    double final_learning_rate; /* 0: train.learning_rate */
+    bool distill;
+    double max_score_drop;     /* < 0: the main target's model is the result; else the smallest
+                                * whose score is at most so much lower */
+} pare_flop_options;
+
+/* The result, to be freed: {"task", "method", "target", "sparsity": {"factorised": {"expected",
+ * "realised"}, "dense": {...}}, "miss_before_projection", "undecided_gates", "parameters":
+ * {"before", "after", "encoder_before", "encoder_after"}, "metrics": {"before", "after"},
+ * "bytes", "memory_bytes", "eval_seconds": {"before", "after"}, "train_seconds",
+ * "latency_ms": {"before": {"1", "8", "32"}, "after"}, "missed", "models": [the same for each
+ * target]}. `missed`: a realised size is more than 0.01 from its target. */
+pare_status pare_flop_run(const pare_flop_options *options, pare_json **result);
+
+/* The phase "masks" by itself, on a model that has gates: train.output becomes an ordinary run
+ * folder with compact-X.h5 for each target in it. The result is pare_finetune's. */
+pare_status pare_flop_train(const pare_flop_options *options, pare_json **result);
+
+/* The model with gates in train.model, compacted to the first target, and what was gone of it
+ * before the projection: the history's "flop masks". */
+pare_status pare_flop_compact_file(const pare_flop_options *options, pare_model **out);
+
+/* ---- between flop_run.c and flop_report.c ---- */
+
+/* The model of one target. */
+typedef struct pare_flop_model {
+    double asked;             /* as the user gave it */
+    double gone;              /* the share of the dense encoder that this is */
+    char *compact, *folder;   /* compact-X.h5, finetuned-X */
+    char *last;               /* finetuned-X/last.h5 */
+} pare_flop_model;
+
+typedef struct pare_flop_state {
+    const pare_flop_options *options;
+    pare_arena *arena;
+    pare_run_folder run;
+    const char *dense;        /* the model that is pruned, with a head */
+    double encoder, factorised; /* sizes of its matrices: dense, and of full-rank factors */
+    double least;             /* what they cost at the least: one block of ranks each */
+    pare_flop_model *models;  /* [n] */
+    int n, main;
+    int64_t mask_steps, steps_per_epoch;
+} pare_flop_state;
+
+/* Measures all models and writes the result's files. */
+pare_status pare_flop_report(pare_flop_state *s, pare_json **result);
+
+#endif
