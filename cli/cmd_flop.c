@@ -62,20 +62,6 @@ static pare_status print(const pare_options *o, pare_json *result)
     return pare_out_result(result, o->json);
 }
 
-static pare_status factorize_model(const pare_options *o, const pare_model *model,
-                                   pare_model **out)
-{
-    bool which[PARE_MATRICES];
-    const pare_flop_order order =
-        strcmp(o->method, "svd-global") == 0 ? PARE_FLOP_SINGULAR_VALUES : PARE_FLOP_UNIFORM;
-    PARE_TRY(read_modules(o->modules, which));
-    if (o->given.target && o->gates)
-        return pare_hint(pare_fail(PARE_USAGE, "both --target and --gates are given"),
-                         "--target drops ranks now, --gates are for pare flop train");
-    return o->given.target ? pare_flop_truncate(model, which, o->target, order, out)
-                           : pare_flop_factorize(model, which, o->gates, out);
-}
-
 /* ---- options ---- */
 
 /* "0.3,0.5" */
@@ -138,13 +124,27 @@ static pare_status flop_options(const pare_options *o, pare_flop_options *out)
 
 /* ---- the steps ---- */
 
+static pare_status factorize_model(const pare_options *o, const pare_flop_options *f,
+                                   const pare_model *model, pare_model **out)
+{
+    const pare_flop_order order =
+        strcmp(o->method, "svd-global") == 0 ? PARE_FLOP_SINGULAR_VALUES : PARE_FLOP_UNIFORM;
+    if (o->given.target && o->gates)
+        return pare_hint(pare_fail(PARE_USAGE, "both --target and --gates are given"),
+                         "--target drops ranks now, --gates are for pare flop train");
+    if (o->given.target)
+        return pare_flop_truncate(model, f->which, o->target, order, out);
+    return o->gates ? pare_flop_gated(model, f->which, f->start, f->gate_mean, f->gate_spread,
+                                      (uint64_t)o->seed, out)
+                    : pare_flop_factorize(model, f->which, false, out);
+}
+
 static pare_status factorize(const pare_options *o, pare_flop_options *f, pare_json **result)
 {
     pare_model *model = NULL, *out = NULL;
-    (void)f;
     pare_status status = pare_model_open(o->model, &model);
     if (status == PARE_OK)
-        status = factorize_model(o, model, &out);
+        status = factorize_model(o, f, model, &out);
     if (status == PARE_OK)
         status = pare_model_save(out, o->operands[1]);
     if (status == PARE_OK)

@@ -107,6 +107,11 @@ typedef enum pare_flop_start {
 void pare_flop_begin(const pare_flop_list *list, pare_flop_start start, double mean, double spread,
                      uint64_t seed);
 
+/* Factorised with gates that begin so. */
+pare_status pare_flop_gated(const pare_model *dense, const bool which[PARE_MATRICES],
+                            pare_flop_start start, double mean, double spread, uint64_t seed,
+                            pare_model **out);
+
 /* Adds one number to every log_alpha, so that s becomes `target`, which must lie in (0, 1); returns
  * it. */
 double pare_flop_shift(const pare_flop_list *list, double beta, double target);

@@ -58,6 +58,26 @@ void pare_flop_begin(const pare_flop_list *list, pare_flop_start start, double m
     }
 }
 
+pare_status pare_flop_gated(const pare_model *dense, const bool which[PARE_MATRICES],
+                            pare_flop_start start, double mean, double spread, uint64_t seed,
+                            pare_model **out)
+{
+    pare_flop_list list;
+    *out = NULL;
+    pare_arena *arena = pare_arena_new("gates");
+    pare_status status = arena ? pare_flop_factorize(dense, which, true, out) : PARE_MEMORY;
+    if (status == PARE_OK)
+        status = pare_flop_list_new(arena, *out, &list);
+    if (status == PARE_OK) {
+        pare_flop_begin(&list, start, mean, spread, seed);
+    } else {
+        pare_model_free(*out);
+        *out = NULL;
+    }
+    pare_arena_free(arena);
+    return status;
+}
+
 /* ---- the guard ---- */
 
 static double sparsity_shifted(const pare_flop_list *list, double beta, double shift)

@@ -239,16 +239,12 @@ static pare_status write_factorised(const pare_flop_state *s, const char *path)
 {
     const pare_flop_options *o = s->options;
     pare_model *dense = NULL, *factorised = NULL;
-    pare_flop_list list;
     note_phase(s, "factorise", path);
     PARE_TRY(pare_model_open(s->dense, &dense));
-    pare_status status = pare_flop_factorize(dense, o->which, true, &factorised);
+    pare_status status = pare_flop_gated(dense, o->which, o->start, o->gate_mean, o->gate_spread,
+                                         (uint64_t)o->train.seed, &factorised);
     if (status == PARE_OK)
-        status = pare_flop_list_new(s->arena, factorised, &list);
-    if (status == PARE_OK) {
-        pare_flop_begin(&list, o->start, o->gate_mean, o->gate_spread, (uint64_t)o->train.seed);
         status = pare_model_save(factorised, path);
-    }
     pare_model_free(factorised);
     pare_model_free(dense);
     return status;

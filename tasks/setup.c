@@ -244,6 +244,8 @@ static pare_json *recipe_of(const pare_training *t)
     pare_json_set_int(r, "grad_accumulation", o->grad_accumulation);
     pare_json_set_double(r, "learning_rate", o->learning_rate);
     pare_json_set_double(r, "warmup_ratio", o->warmup_ratio);
+    if (o->warmup_steps > 0)
+        pare_json_set_int(r, "warmup_steps", o->warmup_steps);
     pare_json_set_double(r, "weight_decay", o->weight_decay);
     pare_json_set_double(r, "max_grad_norm", o->max_grad_norm);
     pare_json_set_string(r, "optimizer", o->optimizer);
@@ -327,7 +329,11 @@ static void plan_steps(pare_training *t)
     t->steps_per_epoch = (t->encoded.n + update - 1) / update;
     t->total_steps = o->max_steps > 0 ? o->max_steps
                                       : (int64_t)ceil(o->epochs * (double)t->steps_per_epoch);
-    t->warmup_steps = (int64_t)ceil(o->warmup_ratio * (double)t->total_steps);
+    t->warmup_steps = o->warmup_steps > 0
+                          ? o->warmup_steps
+                          : (int64_t)ceil(o->warmup_ratio * (double)t->total_steps);
+    if (t->warmup_steps > t->total_steps)
+        t->warmup_steps = t->total_steps;
 }
 
 static pare_status open_optimizer(pare_training *t, const char *checkpoint)

@@ -10,11 +10,13 @@
 
 static const char array_name[] = "teacher/logits";
 
+/* GLUE's labels have fixed numbers; those of a user's file must have the same names. */
 static pare_status check_labels(const pare_training *t, const pare_model *teacher)
 {
     const char *path = t->options->teacher;
+    const bool named = t->task->own_files && !t->task->regression;
     bool same = teacher->classifier.weight && teacher->n_labels == t->n_labels;
-    for (int64_t i = 0; same && !t->task->regression && i < t->n_labels; i++)
+    for (int64_t i = 0; same && named && i < t->n_labels; i++)
         same = teacher->label_names &&
                strcmp(teacher->label_names[i], t->model->label_names[i]) == 0;
     if (same)

@@ -16,6 +16,7 @@ typedef struct pare_train_options {
     double max_seconds;  /* 0: no limit */
     int64_t batch_size, eval_batch_size, grad_accumulation;
     double learning_rate, warmup_ratio, weight_decay, max_grad_norm;
+    int64_t warmup_steps; /* 0: by warmup_ratio */
     const char *optimizer; /* "adamw" or "bert" */
     double dropout;      /* < 0: the model's config */
     int64_t max_seq_length; /* 0: the model's trained length, else 128 */

@@ -1,0 +1,461 @@
+/* test_flop.c: learnt ranks: how gates begin and are held, which ranks stay, the compacted model
+ * against the masked one, and a whole run that is killed again and again.
+ *
+ * Runs are child processes (fork), so that they can be killed at any moment. The parent keeps to
+ * one thread: OpenMP's threads do not survive a fork. */
+#include "tests/tiny_model.h"
+
+#include <math.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/file.h"
+#include "core/philox.h"
+#include "core/signals.h"
+#include "core/threads.h"
+#include "tasks/flop_run.h"
+
+enum { KILLS = 20, TRAIN = 96, DEV = 32 };
+
+static char home[TEST_PATH], model_path[TEST_PATH], headed_path[TEST_PATH];
+static const bool every[PARE_MATRICES] = {true, true, true, true, true, true};
+
+/* ---- gates ---- */
+
+typedef struct fixture {
+    pare_arena *arena;
+    pare_model *dense, *model;
+    pare_flop_list list;
+} fixture;
+
+static fixture open_fixture(void)
+{
+    fixture f = {.arena = pare_arena_new("test")};
+    assert_ok(pare_model_open(headed_path, &f.dense));
+    assert_ok(pare_flop_factorize(f.dense, every, true, &f.model));
+    assert_ok(pare_flop_list_new(f.arena, f.model, &f.list));
+    assert_int_equal(f.list.n, 12);
+    return f;
+}
+
+static void close_fixture(fixture *f)
+{
+    pare_model_free(f->model);
+    pare_model_free(f->dense);
+    pare_arena_free(f->arena);
+}
+
+static real *gates_of(const fixture *f, int64_t k)
+{
+    return f->list.at[k].weight->log_alpha->tensor.data;
+}
+
+/* Within a matrix larger singular values begin higher; over all of one matrix or of the model the
+ * mean and the deviation are what was asked for, but for what is cut off at 0 and 6. */
+static void test_gates_begin_by_singular_values(void **state)
+{
+    (void)state;
+    fixture f = open_fixture();
+    for (int start = PARE_FLOP_START_MATRIX; start <= PARE_FLOP_START_GLOBAL; start++) {
+        double n = 0, sum = 0;
+        pare_flop_begin(&f.list, (pare_flop_start)start, 3, 0.5, 1);
+        for (int64_t k = 0; k < f.list.n; k++) {
+            double own = 0;
+            for (int64_t i = 0; i < f.list.at[k].rank; i++) {
+                assert_true(i == 0 || gates_of(&f, k)[i] <= gates_of(&f, k)[i - 1]);
+                assert_true(gates_of(&f, k)[i] >= 0 && gates_of(&f, k)[i] <= 6);
+                own += gates_of(&f, k)[i];
+            }
+            if (start == PARE_FLOP_START_MATRIX)
+                assert_true(fabs(own / (double)f.list.at[k].rank - 3) < 0.2);
+            sum += own;
+            n += (double)f.list.at[k].rank;
+        }
+        assert_true(fabs(sum / n - 3) < 0.2);
+    }
+    close_fixture(&f);
+}
+
+static void test_equal_gates_differ_by_noise(void **state)
+{
+    (void)state;
+    fixture f = open_fixture();
+    pare_flop_begin(&f.list, PARE_FLOP_START_EQUAL, 2, 0, 1);
+    const real first = gates_of(&f, 0)[0];
+    assert_true(gates_of(&f, 0)[1] != first && gates_of(&f, 1)[0] != first);
+    for (int64_t k = 0; k < f.list.n; k++)
+        for (int64_t i = 0; i < f.list.at[k].rank; i++)
+            assert_true(fabs((double)gates_of(&f, k)[i] - 2) < 0.06);
+    pare_flop_begin(&f.list, PARE_FLOP_START_EQUAL, 2, 0, 2);
+    assert_true(gates_of(&f, 0)[0] != first); /* another seed */
+    close_fixture(&f);
+}
+
+static void test_shift_reaches_any_target(void **state)
+{
+    (void)state;
+    fixture f = open_fixture();
+    for (double target = 0.05; target < 1; target += 0.15) {
+        pare_flop_begin(&f.list, PARE_FLOP_START_MATRIX, 2.94, 2, 1);
+        const double gap = (double)gates_of(&f, 3)[0] - gates_of(&f, 5)[4];
+        const double shift = pare_flop_shift(&f.list, 0.7, target);
+        assert_true(fabs(pare_flop_sparsity(&f.list, 0.7) - target) < 1e-5);
+        assert_true(fabs((double)gates_of(&f, 3)[0] - gates_of(&f, 5)[4] - gap) < 1e-4);
+        pare_flop_begin(&f.list, PARE_FLOP_START_MATRIX, 2.94 + shift, 2, 1);
+    }
+    close_fixture(&f);
+}
+
+static void test_undecided_gates_are_counted(void **state)
+{
+    (void)state;
+    fixture f = open_fixture();
+    int64_t n = 0;
+    for (int64_t k = 0; k < f.list.n; k++) {
+        for (int64_t i = 0; i < f.list.at[k].rank; i++)
+            gates_of(&f, k)[i] = k == 0 ? -2.3979 : i % 2 ? -8 : 8; /* one half; surely 0 or 1 */
+        n += f.list.at[k].rank;
+    }
+    assert_true(fabs(pare_flop_undecided(&f.list, 1) - (double)f.list.at[0].rank / (double)n) <
+                1e-12);
+    close_fixture(&f);
+}
+
+/* ---- projection ---- */
+
+static bool **new_flags(const fixture *f)
+{
+    bool **keep = pare_arena_alloc(f->arena, (size_t)f->list.n * sizeof *keep);
+    for (int64_t k = 0; k < f->list.n; k++)
+        keep[k] = pare_arena_zalloc(f->arena, (size_t)f->list.at[k].rank * sizeof *keep[k]);
+    return keep;
+}
+
+/* Ranks stay by their gates, in whole blocks, and what they cost fills the budget but for less than
+ * a block. */
+static void test_projection_keeps_the_best_blocks(void **state)
+{
+    (void)state;
+    fixture f = open_fixture();
+    bool **keep = new_flags(&f);
+    double cost;
+    pare_flop_begin(&f.list, PARE_FLOP_START_GLOBAL, 2.94, 2, 1);
+    for (int64_t block = 1; block <= 4; block *= 2)
+        for (double share = 0.35; share < 1; share += 0.2) {
+            const double budget = share * f.list.dense;
+            double sum = 0;
+            assert_ok(pare_flop_project(&f.list, budget, block, keep, &cost));
+            for (int64_t k = 0; k < f.list.n; k++) {
+                const pare_flop_matrix *m = &f.list.at[k];
+                int64_t kept = 0;
+                while (kept < m->rank && keep[k][kept])
+                    kept++; /* gates fall with the rank: the best come first */
+                for (int64_t i = kept; i < m->rank; i++)
+                    assert_false(keep[k][i]);
+                assert_true(kept % block == 0 || kept == m->rank);
+                assert_true(kept > 0);
+                sum += pare_flop_cost(m, kept);
+            }
+            assert_true(sum == cost && cost <= budget);
+            assert_true(budget - cost < (double)block * 74 + 1); /* 24 + 50: the widest rank */
+        }
+    assert_status(pare_flop_project(&f.list, 10, 1, keep, &cost), PARE_USAGE);
+    close_fixture(&f);
+}
+
+/* ---- compaction ---- */
+
+static void logits_of(const pare_model *m, const pare_encoded *encoded, real *out)
+{
+    assert_ok(pare_infer(m, encoded, 8, NULL, NULL, out));
+}
+
+static void encode_dev(const fixture *f, pare_encoded *encoded)
+{
+    pare_dataset *dataset = NULL;
+    pare_tokenizer *tokenizer = NULL;
+    const pare_data_options data = {.task = "SST-2", .data = home, .split = "dev"};
+    assert_ok(pare_dataset_read(&data, &dataset));
+    assert_ok(pare_tokenizer_new(&f->model->vocabulary, &tokenizer));
+    assert_ok(pare_encode(f->arena, tokenizer, dataset, TINY_POSITIONS, encoded));
+    pare_tokenizer_free(tokenizer);
+    pare_dataset_free(dataset);
+}
+
+static double largest_difference(const real *a, const real *b, int64_t n)
+{
+    double largest = 0;
+    for (int64_t i = 0; i < n; i++)
+        largest = fmax(largest, fabs((double)a[i] - b[i]));
+    return largest;
+}
+
+/* With all gates open: the dense model. With masks in force: the compacted one. */
+static void test_compacted_model_answers_as_the_masked_one(void **state)
+{
+    (void)state;
+    for (int rule = PARE_FLOP_TOPK; rule <= PARE_FLOP_STRETCH; rule++) {
+        fixture f = open_fixture();
+        pare_encoded encoded;
+        encode_dev(&f, &encoded);
+        real *dense = pare_arena_alloc(f.arena, 2 * DEV * sizeof *dense);
+        real *masked = pare_arena_alloc(f.arena, 2 * DEV * sizeof *masked);
+        real *compact = pare_arena_alloc(f.arena, 2 * DEV * sizeof *compact);
+        logits_of(f.dense, &encoded, dense);
+        logits_of(f.model, &encoded, masked);
+        assert_true(largest_difference(dense, masked, 2 * DEV) < 1e-5);
+        for (int64_t k = 0; k < f.list.n; k++) /* some matrices keep nearly all, others little */
+            for (int64_t i = 0; i < f.list.at[k].rank; i++)
+                gates_of(&f, k)[i] = (real)(6 * pare_random_normal(3, PARE_RANDOM_DATA, (uint64_t)k,
+                                                                   (uint64_t)i) + (k % 3 - 1) * 4);
+        pare_masks masks = {.options = {.temperature = 1, .encoder = f.list.dense,
+                                        .mask_rule = rule == PARE_FLOP_TOPK ? "topk" : "stretch"},
+                            .list = f.list};
+        pare_model *smaller = NULL;
+        assert_ok(pare_masks_compact(&masks, f.model, 0.4, &smaller));
+        assert_ok(pare_flop_set_masks(f.model, &f.list, (pare_flop_rule)rule, 1));
+        if (rule == PARE_FLOP_STRETCH) /* compaction shuts what is half open at most */
+            for (int64_t k = 0; k < f.list.n; k++)
+                for (int64_t i = 0; i < f.list.at[k].rank; i++) {
+                    real *z = &f.model->masks[k]->data[i];
+                    *z = *z > (real)0.5 ? *z : 0;
+                }
+        logits_of(f.model, &encoded, masked);
+        logits_of(smaller, &encoded, compact);
+        assert_true(largest_difference(masked, compact, 2 * DEV) < 1e-5);
+        assert_true(largest_difference(dense, masked, 2 * DEV) > 1e-4); /* masks do something */
+        assert_true(pare_model_encoder_parameters(smaller) <
+                    pare_model_encoder_parameters(f.dense));
+        assert_non_null(strstr(smaller->history, "\"undecided\""));
+        pare_model_free(smaller);
+        close_fixture(&f);
+    }
+}
+
+/* ---- whole runs ---- */
+
+static pare_flop_options options(const char *run)
+{
+    pare_flop_options o = {
+        .train = {.model = model_path, .task = "SST-2", .data = home, .output = run, .epochs = 2,
+                  .batch_size = 8, .eval_batch_size = 16, .grad_accumulation = 1,
+                  .learning_rate = 1e-3, .warmup_ratio = 0.1, .weight_decay = 0.01,
+                  .max_grad_norm = 1, .optimizer = "adamw", .dropout = -1, .shuffle = true,
+                  .seed = 3, .freeze = "", .save_steps = 5, .keep = 2, .precision = "fp32",
+                  .threads = 1, .distill_weight = 0.5},
+        .masks = {.temperature = 1, .learning_rate = 1e-3, .gate_schedule = "constant",
+                  .noam_warmup = 200, .noam_dimension = 768, .ramp = 0.5, .mask_rule = "topk",
+                  .guard = true, .projection = true},
+        .method = "flop", .target = -1, .targets = {0.2, 0.5}, .n_targets = 2, .mask_epochs = 3,
+        .start = PARE_FLOP_START_MATRIX, .gate_mean = 2.94, .gate_spread = 2, .final_epochs = 1,
+        .distill = true, .max_score_drop = -1};
+    memcpy(o.which, every, sizeof every);
+    return o;
+}
+
+static pid_t start(const pare_flop_options *o)
+{
+    fflush(NULL);
+    const pid_t child = fork();
+    if (child != 0)
+        return child;
+    pare_json *result = NULL;
+    pare_signals_install();
+    const pare_status status = pare_flop_run(o, &result);
+    if (status != PARE_OK && status != PARE_STOPPED)
+        fprintf(stderr, "run: %s\n", pare_error_message());
+    pare_json_free(result);
+    _exit(status);
+}
+
+static int wait_for(pid_t child)
+{
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+static void assert_same_file(const char *a, const char *b, const char *name)
+{
+    char x[TEST_PATH], y[TEST_PATH];
+    size_t n, m;
+    test_path(x, a, name);
+    test_path(y, b, name);
+    char *first = test_file_read(x, &n), *second = test_file_read(y, &m);
+    if (n != m || memcmp(first, second, n) != 0)
+        fail_msg("%s differs from %s", x, y);
+    free(first);
+    free(second);
+}
+
+static void assert_same_run(const char *a, const char *b)
+{
+    static const char *const files[] = {"last.h5",        "best.h5",        "factorised.h5",
+                                        "compact-0.2.h5", "compact-0.5.h5",
+                                        "finetuned-0.2/best.h5"};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        assert_same_file(a, b, files[i]);
+}
+
+/* Runs to the end in a child, killed after random times, with one and two threads in turn. */
+static void kill_until_done(const pare_flop_options *wanted, int kills, double longest)
+{
+    pare_flop_options o = *wanted;
+    int status = -SIGKILL;
+    for (int k = 0; status == -SIGKILL; k++) {
+        o.train.threads = 1 + k % 2;
+        const pid_t child = start(&o);
+        if (k < kills) {
+            usleep((useconds_t)(1e6 * longest *
+                                pare_random_uniform(11, PARE_RANDOM_DATA, 0, (uint64_t)k)));
+            kill(child, SIGKILL);
+        }
+        status = wait_for(child);
+    }
+    assert_int_equal(status, PARE_OK);
+}
+
+static char reference[TEST_PATH];
+
+static void test_a_run_reaches_its_targets(void **state)
+{
+    (void)state;
+    pare_flop_options o = options(reference);
+    pare_json *result = NULL;
+    assert_ok(pare_flop_run(&o, &result));
+    const pare_json *models = pare_json_get(result, "models");
+    assert_int_equal(pare_json_size(models), 2);
+    for (size_t i = 0; i < 2; i++) {
+        const pare_json *dense =
+            pare_json_get(pare_json_get(pare_json_at(models, i), "sparsity"), "dense");
+        const pare_json *sizes = pare_json_get(pare_json_at(models, i), "parameters");
+        const double gone = pare_json_get_double(dense, "realised", NAN);
+        assert_true(fabs(gone - o.targets[i]) < 0.01);
+        assert_true(fabs(pare_json_get_double(dense, "expected", NAN) - o.targets[i]) < 0.02);
+        assert_true(fabs(1 - (double)pare_json_get_int(sizes, "encoder_after", 0) /
+                                 (double)pare_json_get_int(sizes, "encoder_before", 1) - gone) <
+                    1e-12);
+    }
+    assert_false(pare_json_get_bool(result, "missed", true));
+    assert_true(pare_json_get_double(result, "target", 0) == 0.5);
+    const pare_json *latency = pare_json_get(pare_json_get(result, "latency_ms"), "after");
+    assert_true(pare_json_get_double(latency, "32", 0) > 0);
+    pare_json_free(result);
+}
+
+static void test_killed_runs_end_in_the_same_bits(void **state)
+{
+    (void)state;
+    char run[TEST_PATH];
+    test_path(run, home, "killed");
+    const pare_flop_options o = options(run);
+    kill_until_done(&o, KILLS, 0.25);
+    assert_same_run(reference, run);
+}
+
+/* A finished run has nothing to do, and another recipe is refused by name. */
+static void test_a_run_is_repeated_with_its_own_options(void **state)
+{
+    (void)state;
+    pare_flop_options o = options(reference);
+    pare_json *result = NULL;
+    o.targets[1] = 0.6;
+    assert_status(pare_flop_run(&o, &result), PARE_USAGE);
+    assert_message_has("targets");
+    assert_null(result);
+}
+
+static void test_truncated_runs_train_as_long(void **state)
+{
+    (void)state;
+    char run[TEST_PATH], path[TEST_PATH];
+    pare_json *result = NULL, *steps = NULL;
+    test_path(run, home, "svd");
+    pare_flop_options o = options(run);
+    o.method = "svd";
+    o.train.model = headed_path;
+    assert_ok(pare_flop_run(&o, &result));
+    for (int i = 0; i < 2; i++) { /* 36 steps of masks and 12 of fine-tuning */
+        test_path(path, run, i ? "finetuned-0.5/eval_results.json"
+                               : "finetuned-0.2/eval_results.json");
+        char *text = test_file_read(path, NULL);
+        assert_ok(pare_json_parse(text, strlen(text), path, &steps));
+        assert_int_equal(pare_json_get_int(steps, "steps", 0), 12 + (i + 1) * 18);
+        pare_json_free(steps);
+        free(text);
+    }
+    test_path(path, run, "dense");
+    assert_false(pare_path_exists(path)); /* it has a head already */
+    pare_json_free(result);
+}
+
+static void expect_refused(pare_flop_options *o, pare_status want, const char *message)
+{
+    pare_json *result = NULL;
+    assert_status(pare_flop_run(o, &result), want);
+    assert_message_has(message);
+    assert_null(result);
+    assert_false(pare_path_exists(o->train.output));
+}
+
+static void test_bad_targets_are_refused_before_anything_is_written(void **state)
+{
+    (void)state;
+    char run[TEST_PATH], compact[TEST_PATH];
+    test_path(run, home, "refused");
+    test_path(compact, reference, "compact-0.5.h5");
+    pare_flop_options o = options(run);
+    o.n_targets = 0;
+    expect_refused(&o, PARE_USAGE, "--target");
+    o.target = 0;
+    expect_refused(&o, PARE_USAGE, "--target");
+    o.target = 1;
+    expect_refused(&o, PARE_USAGE, "--target");
+    o.target = 0.999;
+    expect_refused(&o, PARE_USAGE, "beyond reach");
+    o.target = 0.2;
+    o.of_factorised = true; /* its factors begin at more than 1 / 0.8 of the dense size */
+    expect_refused(&o, PARE_USAGE, "no smaller");
+    o = options(run);
+    o.targets[0] = 0.5;
+    expect_refused(&o, PARE_USAGE, "stands behind");
+    o = options(run);
+    o.train.model = compact;
+    expect_refused(&o, PARE_INPUT, "factorised already");
+    o = options(run);
+    o.train.task = "SST-3";
+    expect_refused(&o, PARE_USAGE, "SST-3");
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    test_dir_make(home);
+    test_path(model_path, home, "model.h5");
+    test_path(headed_path, home, "headed.h5");
+    test_path(reference, home, "reference");
+    make_tiny_corpus(home, TRAIN, DEV);
+    make_tiny_model(home, model_path, 2, 0, 300);
+    make_tiny_model(home, headed_path, 2, 2, 300);
+    pare_threads_set(1);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_gates_begin_by_singular_values),
+        cmocka_unit_test(test_equal_gates_differ_by_noise),
+        cmocka_unit_test(test_shift_reaches_any_target),
+        cmocka_unit_test(test_undecided_gates_are_counted),
+        cmocka_unit_test(test_projection_keeps_the_best_blocks),
+        cmocka_unit_test(test_compacted_model_answers_as_the_masked_one),
+        cmocka_unit_test(test_a_run_reaches_its_targets),
+        cmocka_unit_test(test_killed_runs_end_in_the_same_bits),
+        cmocka_unit_test(test_a_run_is_repeated_with_its_own_options),
+        cmocka_unit_test(test_truncated_runs_train_as_long),
+        cmocka_unit_test(test_bad_targets_are_refused_before_anything_is_written),
+    };
+    return cmocka_run_group_tests(tests, set_up, NULL);
+}
