@@ -35,7 +35,7 @@ static pare_status read_modules(const char *text, bool which[PARE_MATRICES])
 static pare_json *result_of(const pare_model *before, const pare_model *after)
 {
     pare_json *result = pare_json_new_object(), *ranks = pare_json_new_array();
-    const double dense = (double)pare_model_encoder_parameters(before);
+    const double dense = pare_flop_dense_size(before);
     const double left = (double)pare_model_encoder_parameters(after);
     for (int64_t i = 0; i < after->config.num_hidden_layers; i++)
         pare_json_append(ranks, pare_config_ranks(&after->config, i));
@@ -91,7 +91,7 @@ static pare_mask_options mask_options(const pare_options *o)
 {
     return (pare_mask_options){
         .temperature = o->temperature,
-        .learning_rate = o->given.mask_learning_rate ? o->mask_learning_rate : o->learning_rate,
+        .learning_rate = o->mask_learning_rate >= 0 ? o->mask_learning_rate : o->learning_rate,
         .gate_learning_rate = o->gate_learning_rate,
         .multiplier_learning_rate = o->multiplier_learning_rate,
         .gate_schedule = o->gate_schedule, .noam_warmup = o->noam_warmup,
@@ -105,17 +105,17 @@ static pare_status flop_options(const pare_options *o, pare_flop_options *out)
     static const double usual[] = {0.2, 0.3, 0.4, 0.5, 0.6, 0.7};
     *out = (pare_flop_options){
         .masks = mask_options(o), .method = o->method,
-        .target = o->given.target ? o->target : -1,
+        .target = o->target >= 0 ? o->target : -1,
         .of_factorised = strcmp(o->target_of, "factorised") == 0, .mask_epochs = o->mask_epochs,
         .start = start_of(o->gate_start), .gate_mean = o->gate_mean,
         .gate_spread = o->gate_spread,
-        .final_epochs = o->given.final_epochs ? o->final_epochs : o->epochs,
+        .final_epochs = o->final_epochs > 0 ? o->final_epochs : o->epochs,
         .final_learning_rate = o->final_learning_rate, .distill = o->distill,
-        .max_score_drop = o->given.max_score_drop ? o->max_score_drop : -1};
+        .max_score_drop = o->max_score_drop >= 0 ? o->max_score_drop : -1};
     pare_options_train(o, &out->train);
     PARE_TRY(read_modules(o->modules, out->which));
     PARE_TRY(read_targets(o->targets, out));
-    if (o->given.max_score_drop && !o->given.target && out->n_targets == 0) {
+    if (o->max_score_drop >= 0 && o->target < 0 && out->n_targets == 0) {
         out->n_targets = sizeof usual / sizeof *usual;
         memcpy(out->targets, usual, sizeof usual);
     }
@@ -129,10 +129,10 @@ static pare_status factorize_model(const pare_options *o, const pare_flop_option
 {
     const pare_flop_order order =
         strcmp(o->method, "svd-global") == 0 ? PARE_FLOP_SINGULAR_VALUES : PARE_FLOP_UNIFORM;
-    if (o->given.target && o->gates)
+    if (o->target >= 0 && o->gates)
         return pare_hint(pare_fail(PARE_USAGE, "both --target and --gates are given"),
                          "--target drops ranks now, --gates are for pare flop train");
-    if (o->given.target)
+    if (o->target >= 0)
         return pare_flop_truncate(model, f->which, o->target, order, out);
     return o->gates ? pare_flop_gated(model, f->which, f->start, f->gate_mean, f->gate_spread,
                                       (uint64_t)o->seed, out)

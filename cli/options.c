@@ -22,10 +22,12 @@ enum {
 _Static_assert(PARE_COMMAND_COUNT < 29, "a bit a command, LINE, and ONE_RUN");
 
 /* What trains as a part of its work takes what finetune takes from config files, but for what each
- * run has its own of. */
+ * run has its own of; a sweep, what flop takes too. */
 #define SWEPT(commands)                                                                            \
-    ((commands) & FINETUNE && !((commands) & (LINE | ONE_RUN)) ? (commands) | SWEEP | HEADS | FLOP \
-                                                               : (commands))
+    ((commands) & (LINE | ONE_RUN) ? (commands)                                                    \
+     : (commands) & FINETUNE       ? (commands) | SWEEP | HEADS | FLOP                             \
+     : (commands) & FLOP           ? (commands) | SWEEP                                            \
+                                   : (commands))
 
 #define OPTION(kind_, field, otherwise_, range_, commands_, value_, help_)                         \
     {.kind = PARE_OPTION_##kind_, .name = #field, .otherwise = otherwise_, .range = range_,        \

@@ -18,27 +18,33 @@ static bool is_named(const pare_option *row, const char *name)
 
 /* ---- --grid KEY=V,V ---- */
 
-static pare_status unknown_key(const char *key, size_t length)
+/* What each cell is a run of: pare finetune or pare flop. */
+static const pare_command *command_of(const pare_options *o)
 {
-    const pare_option *near =
-        pare_option_nearest(key, length, pare_command_find("finetune"), true);
+    return pare_command_find(o->run);
+}
+
+static pare_status unknown_key(const pare_command *command, const char *key, size_t length)
+{
+    const pare_option *near = pare_option_nearest(key, length, command, true);
     char shown[PARE_OPTION_SHOWN];
 
-    pare_fail(PARE_USAGE, "--grid: pare finetune has no option \"%.*s\"", (int)length, key);
+    pare_fail(PARE_USAGE, "--grid: pare %s has no option \"%.*s\"", command->name, (int)length,
+              key);
     if (near)
-        return pare_hint(PARE_USAGE, "did you mean %s? pare finetune --help lists them",
-                         pare_option_shown(near, shown) + 2);
-    return pare_hint(PARE_USAGE, "pare finetune --help lists them");
+        return pare_hint(PARE_USAGE, "did you mean %s? pare %s --help lists them",
+                         pare_option_shown(near, shown) + 2, command->name);
+    return pare_hint(PARE_USAGE, "pare %s --help lists them", command->name);
 }
 
 /* The row of a key that a grid may have. */
 static pare_status find_key(const pare_sweep_grid *g, const pare_options *o, const char *key,
                             size_t length, const pare_option **out)
 {
-    const pare_option *row = pare_option_find(key, length, pare_command_find("finetune"));
+    const pare_option *row = pare_option_find(key, length, command_of(o));
 
     if (!row)
-        return unknown_key(key, length);
+        return unknown_key(command_of(o), key, length);
     if (is_named(row, "seed"))
         return pare_hint(pare_fail(PARE_USAGE, "--grid: seeds are no part of the grid"),
                          "write --seeds 1,2,3");
@@ -234,7 +240,7 @@ bool pare_sweep_undropped(const pare_sweep_cell *cell)
     return !cell->options.drop_layers || strcmp(cell->options.drop_layers, "none") == 0;
 }
 
-/* The sweep's options with the point's values and the seed, as pare finetune's. */
+/* The sweep's options with the point's values and the seed, as those of what is run. */
 static pare_status fill_cell(pare_sweep_grid *g, const pare_options *o, int index)
 {
     pare_sweep_cell *cell = &g->cells[index];
@@ -242,7 +248,7 @@ static pare_status fill_cell(pare_sweep_grid *g, const pare_options *o, int inde
 
     cell->point = index / g->n_seeds;
     cell->options = *o;
-    cell->options.command = pare_command_find("finetune");
+    cell->options.command = command_of(o);
     cell->options.output = NULL;
     cell->options.threads = 0;
     cell->options.seed = g->seeds[index % g->n_seeds];

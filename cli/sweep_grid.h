@@ -3,7 +3,7 @@
  *   pare_sweep_grid grid;
  *   PARE_TRY(pare_sweep_grid_open(options, &grid));     // all is checked, nothing is written
  *   for (int i = 0; i < grid.n_cells; i++)
- *       grid.cells[i].options ...                       // as `pare finetune` takes them
+ *       grid.cells[i].options ...                       // as what is run takes them
  *   pare_sweep_grid_close(&grid);
  *
  * A point is one combination of values, a cell is a point with one seed. Cells that train the same
@@ -18,7 +18,7 @@ enum { PARE_SWEEP_MOST_AXES = 16, PARE_SWEEP_MOST_CELLS = 10000 };
 
 /* One --grid KEY=V,V. */
 typedef struct pare_sweep_axis {
-    const pare_option *row; /* of pare finetune */
+    const pare_option *row; /* of what is run */
     const char **values;    /* [n] as typed */
     int n;
 } pare_sweep_axis;
@@ -26,7 +26,7 @@ typedef struct pare_sweep_axis {
 typedef struct pare_sweep_cell {
     const char *name; /* "task=MRPC,drop-layers=top-2,seed=1": a file's name, unlike all others */
     int point;
-    pare_options options; /* of pare finetune, all but output and threads */
+    pare_options options; /* of pare finetune or flop, all but output and threads */
     int same_as;          /* the first cell that trains the same; this one's own index: none does */
 } pare_sweep_cell;
 

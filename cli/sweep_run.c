@@ -74,7 +74,7 @@ static pare_status read_json(const pare_sweep_plan *plan, const pare_sweep_cell 
     return status;
 }
 
-/* The options as pare finetune reads them. */
+/* The options as what is run reads them. */
 static pare_status write_config(const pare_sweep_plan *plan, const pare_sweep_cell *cell)
 {
     pare_options options = cell->options;
@@ -95,12 +95,21 @@ static pare_status write_config(const pare_sweep_plan *plan, const pare_sweep_ce
 
 /* ---- a finished run ---- */
 
+static bool is_spare(const char *name)
+{
+    return strncmp(name, "checkpoint-", 11) == 0 || strcmp(name, "last.h5") == 0 ||
+           strncmp(name, "compact-", 8) == 0 || strcmp(name, "factorised.h5") == 0;
+}
+
+/* In a run's folder, and in those of its phases. */
 static pare_status remove_spare(void *context, const char *name)
 {
-    if (strncmp(name, "checkpoint-", 11) != 0 && strcmp(name, "last.h5") != 0)
-        return PARE_OK;
     char *path = pare_path_join(context, name);
-    const pare_status status = path ? pare_file_remove(path) : PARE_MEMORY;
+    pare_status status = path ? PARE_OK : PARE_MEMORY;
+    if (path && pare_path_is_directory(path))
+        status = pare_directory_list(path, remove_spare, path);
+    else if (path && is_spare(name))
+        status = pare_file_remove(path);
     pare_free(path);
     return status;
 }
@@ -138,7 +147,23 @@ static pare_status add_sizes(const pare_sweep_plan *plan, const pare_sweep_cell 
 static void copy_members(pare_json *to, const pare_json *from, const char *const *names)
 {
     for (; *names; names++)
-        pare_json_set(to, *names, pare_json_copy(pare_json_get(from, *names)));
+        if (pare_json_get(from, *names))
+            pare_json_set(to, *names, pare_json_copy(pare_json_get(from, *names)));
+}
+
+/* The metrics of a run, and its training time: a FLOP run has them before and after, and a phase
+ * at a time. */
+static void unify(pare_json *said)
+{
+    const pare_json *after = pare_json_get(pare_json_get(said, "metrics"), "after");
+    pare_json *times = pare_json_get(said, "train_seconds");
+    if (!after)
+        return;
+    double seconds = 0;
+    for (void *i = pare_json_iter(times); i; i = pare_json_iter_next(times, i))
+        seconds += pare_json_as_double(pare_json_iter_value(i), 0);
+    pare_json_set(said, "metrics", pare_json_copy(after));
+    pare_json_set_double(said, "train_seconds", seconds);
 }
 
 /* NAME.json out of what the run says of itself; times stand apart, as they are never the same. */
@@ -146,14 +171,15 @@ static pare_status take_result(const pare_sweep_plan *plan, const pare_sweep_cel
                                pare_json *object)
 {
     static const char *const same[] = {"metrics", "best_metrics", "loss", "steps", "best_step",
-                                       NULL};
+                                       "target", "sparsity", "miss_before_projection", NULL};
     static const char *const times[] = {"train_seconds", "tokens_per_second",
-                                        "examples_per_second", "kernels", NULL};
+                                        "examples_per_second", "kernels", "latency_ms", NULL};
     pare_json *said = NULL, *timing = NULL;
 
     PARE_TRY(read_json(plan, cell, "/eval_results.json", &said));
     if (!said)
         return pare_fail(PARE_INPUT, "%s: the run ended without a result", cell->name);
+    unify(said);
     copy_members(object, said, same);
     const pare_status status = add_sizes(plan, cell, object);
     timing = pare_json_new_object();
@@ -194,9 +220,11 @@ static pare_status record(const pare_sweep_plan *plan, const pare_sweep_cell *ce
 
 /* In the child, where only what is safe between fork and exec may be called. Its own group: Ctrl-C
  * is the sweep's to pass on, once. A child whose sweep is killed is asked to stop by the system. */
-static void become_finetune(pid_t parent, const char *log, const char *config)
+static void become_run(pid_t parent, bool flop, const char *log, const char *config)
 {
-    const char *arguments[] = {"pare", "finetune", "--config", config, "--resume", "--json", NULL};
+    const char *finetune[] = {"pare", "finetune", "--config", config, "--resume", "--json", NULL};
+    const char *run[] = {"pare", "flop", "run", "--config", config, "--resume", "--json", NULL};
+    const char **arguments = flop ? run : finetune;
     int in = open("/dev/null", O_RDONLY);
     int out = open(log, O_WRONLY | O_CREAT | O_APPEND, 0666);
 
@@ -219,7 +247,7 @@ static pare_status start_child(const pare_sweep_plan *plan, const pare_sweep_cel
         fflush(NULL);
         j->child = fork();
         if (j->child == 0)
-            become_finetune(parent, log, config);
+            become_run(parent, strcmp(cell->options.command->name, "flop") == 0, log, config);
         if (j->child < 0)
             status = pare_fail(PARE_IO, "no new process: %s", strerror(errno));
     }
@@ -306,7 +334,7 @@ static pare_status end_job(sweep *s, int index, int status)
 
     s->n_running--;
     j->state = CELL_LEFT;
-    if (code == PARE_OK || code == PARE_DIVERGED) {
+    if (code == PARE_OK || code == PARE_DIVERGED || code == PARE_MISSED) {
         PARE_TRY(record(s->plan, cell, code == PARE_DIVERGED, &s->results[index]));
         j->state = CELL_DONE;
         s->n_done++;

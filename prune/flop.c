@@ -29,6 +29,17 @@ static int64_t count_factorised(const pare_model *model)
     return n;
 }
 
+double pare_flop_dense_size(const pare_model *model)
+{
+    double size = 0;
+    for (int64_t i = 0; i < model->config.num_hidden_layers; i++)
+        for (int m = 0; m < PARE_MATRICES; m++) {
+            const pare_weight *w = pare_layer_matrix(&model->layers[i], m);
+            size += (double)(w->in * w->out);
+        }
+    return size;
+}
+
 pare_status pare_flop_list_new(pare_arena *arena, pare_model *model, pare_flop_list *out)
 {
     *out = (pare_flop_list){.n = count_factorised(model)};

@@ -29,6 +29,9 @@ typedef struct pare_flop_list {
 } pare_flop_list;
 pare_status pare_flop_list_new(pare_arena *arena, pare_model *model, pare_flop_list *out);
 
+/* in * out of all the encoder's matrices, whatever they are factorised into. */
+double pare_flop_dense_size(const pare_model *model);
+
 /* ---- factorising ---- */
 
 /* The model with every matrix m of each layer for which which[m] is set replaced by the factors of
@@ -95,9 +98,9 @@ double pare_flop_sparsity(const pare_flop_list *list, double beta);
 
 /* ---- steering (flop_control.c) ---- */
 
-/* Where gates begin: log_alpha = clamp(mean + spread * standardised log singular value, 0, 6), the
- * values standardised over all matrices of the list, or over each matrix's own ranks; or the same
- * mean for all, with normal noise of deviation 0.01 (keyed by the seed). Ranks must be as
+/* Where gates begin: log_alpha = mean + spread * standardised log singular value, the values
+ * standardised over all matrices of the list, or over each matrix's own ranks; or the same mean for
+ * all, with normal noise of deviation 0.01 (keyed by the seed). Ranks must be as
  * pare_flop_factorize left them. */
 typedef enum pare_flop_start {
     PARE_FLOP_START_EQUAL,

@@ -27,7 +27,7 @@ static void standardise(const pare_flop_matrix *m, const moments *of, double mea
     const double scale = variance > 0 ? spread / sqrt(variance) : 0;
     real *x = m->weight->log_alpha->tensor.data;
     for (int64_t i = 0; i < m->rank; i++)
-        x[i] = (real)fmin(fmax(mean + scale * ((double)x[i] - centre), 0), 6);
+        x[i] = (real)(mean + scale * ((double)x[i] - centre));
 }
 
 static void begin_equal(const pare_flop_matrix *m, double mean, uint64_t seed)

@@ -358,7 +358,6 @@ static void count_matrix(pare_flop_state *s, const pare_weight *w, bool chosen)
     const int64_t rank = w->in < w->out ? w->in : w->out, block = pare_flop_rank_block(rank);
     const pare_flop_matrix m = {.in = w->in, .out = w->out};
     const double dense = (double)(w->in * w->out);
-    s->encoder += dense;
     s->factorised += chosen ? (double)(rank * (w->in + w->out)) : dense;
     s->least += chosen ? pare_flop_cost(&m, block < rank ? block : rank) : dense;
 }
@@ -370,6 +369,7 @@ static pare_status look_at_model(pare_flop_state *s, bool gated, bool *headed)
     pare_model *m = NULL;
     PARE_TRY(pare_model_open(t->model, &m));
     pare_status status = PARE_OK;
+    s->encoder = pare_flop_dense_size(m);
     *headed = t->task && has_head(m, pare_task_find(t->task));
     for (int64_t i = 0; i < m->config.num_hidden_layers && status == PARE_OK; i++)
         for (int k = 0; k < PARE_MATRICES && status == PARE_OK; k++) {

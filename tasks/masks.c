@@ -95,7 +95,7 @@ static void recipe(const pare_training *t, pare_json *r)
     pare_json_set_double(r, "noam_dimension", o->noam_dimension);
     pare_json_set_double(r, "ramp", o->ramp);
     pare_json_set_string(r, "mask_rule", o->mask_rule);
-    pare_json_set_bool(r, "guard", o->guard);
+    pare_json_set_string(r, "guard", o->guard);
     pare_json_set_bool(r, "projection", o->projection);
     pare_json_set_double(r, "regularization_scale", o->regularization_scale);
 }
@@ -176,6 +176,11 @@ static pare_status save_stair(pare_training *t, pare_masks *m, int stair)
     return status;
 }
 
+static bool guards(const pare_mask_options *o, bool held)
+{
+    return strcmp(o->guard, "always") == 0 || (held && strcmp(o->guard, "held") == 0);
+}
+
 /* The guard, and the model of a stair that has come to its end. */
 static pare_status updated(pare_training *t)
 {
@@ -186,7 +191,7 @@ static pare_status updated(pare_training *t)
     const int stair = stair_of(m, t->state.step, t->total_steps, &start, &end);
     const double target = target_at(m, t->state.step, t->total_steps, &held);
     m->guard = 0;
-    if (m->options.guard && held && target > 0 && target < 1 &&
+    if (guards(&m->options, held) && target > 0 && target < 1 &&
         fabs(pare_flop_sparsity(&m->list, beta) - target) > guarded)
         m->guard = pare_flop_shift(&m->list, beta, target);
     return t->state.step == end ? save_stair(t, m, stair) : PARE_OK;

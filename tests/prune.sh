@@ -146,4 +146,60 @@ run 2 flop factorize --model model.h5 --target 1 never.h5
 run 2 flop multiply --model model.h5 never.h5
 check "nothing was written" [ ! -e never.h5 ]
 
+# ---- Learnt ranks ----
+flop="--task SST-2 --data demo/corpus --train-examples 64 --mask-epochs 4 --epochs 1"
+# shellcheck disable=SC2086
+run 0 flop run --model model.h5 $flop --target 0.4 --targets 0.2,0.4 --output flop --json
+json task target sparsity factorised dense expected realised parameters encoder_before \
+    encoder_after metrics before after latency_ms miss_before_projection undecided_gates models
+for file in eval_results.json eval_results.txt info.txt last.h5 best.h5 config.ini; do
+    check "flop run writes $file" [ -s "flop/$file" ]
+done
+for key in target_sparsity expected_sparsity lambda_1 lambda_2 model_lr alpha_lr lambda_lr task_loss
+do
+    check "the log has $key" grep -q "\"$key\":" flop/masks/metrics.jsonl
+done
+run 0 inspect flop/last.h5 --json
+prints '"command":"flop masks"'
+# shellcheck disable=SC2086
+run 0 flop run --model model.h5 $flop --target 0.4 --targets 0.2,0.4 --output flop --resume
+run 2 flop run --model model.h5 $flop --target 0.3 --output flop
+says "recipe.json was made with targets"
+# shellcheck disable=SC2086
+run 7 flop run --model model.h5 $flop --target 0.4 --no-projection --mask-rule stretch \
+    --guard never --method flop --output missed
+says "more than 0.01 from its target"
+# shellcheck disable=SC2086
+run 0 flop run --model model.h5 $flop --target 0.4 --no-projection --mask-rule stretch \
+    --guard never --method flop --output missed --allow-miss
+# shellcheck disable=SC2086
+run 0 flop run --model model.h5 $flop --max-score-drop 1 --targets 0.2,0.5 --method svd \
+    --output smallest --json
+prints '"target":0.5'
+run 0 flop factorize --model model.h5 --gates gated.h5
+# shellcheck disable=SC2086
+run 0 flop train --model gated.h5 $flop --target 0.4 --output masks --json
+json steps metrics
+check "train compacts too" [ -s masks/compact-0.4.h5 ]
+run 0 flop compact --model masks/last.h5 --target 0.4 compact.h5 --json
+json encoder_after ranks
+check "the same model" cmp -s compact.h5 masks/compact-0.4.h5
+# shellcheck disable=SC2086
+for wrong in "--target 1" "--target 0" "--targets 0.5,0.3" "--targets 0.5,x" "--target 0.9999" \
+    "--target 0.2 --target-of factorised" "--target 0.4 --modules nonsense" \
+    "--target 0.4 --drop-layers top:1"; do
+    run 2 flop run --model model.h5 $flop $wrong --output nowhere
+done
+# shellcheck disable=SC2086
+run 3 flop run --model compact.h5 $flop --target 0.4 --output nowhere
+# shellcheck disable=SC2086
+run 3 flop train --model model.h5 $flop --target 0.4 --output nowhere
+check "nothing was made" [ ! -e nowhere ]
+# shellcheck disable=SC2086
+run 0 sweep --run flop --model model.h5 $flop --target 0.4 --grid method=flop,svd --seeds 1 \
+    --slim --no-latency --output flops --json
+json cells summary mean
+check "a slim run keeps its model" [ -s "flops/method=flop,seed=1/best.h5" ]
+check "a slim run keeps no checkpoint" sh -c '! find flops -name "checkpoint-*" | grep -q .'
+
 finish
