@@ -1,4 +1,4 @@
-/* sweep_run.h: the cells of a sweep as child processes, each a `pare finetune --resume` (or flop run) of its own.
+/* sweep_run.h: the cells of a sweep as child processes, each a `pare finetune` or `flop run`.
  *
  * In the sweep's folder a cell NAME has NAME.ini (its options), NAME/ (its run folder), NAME.log
  * (what it said) and NAME.json. The last one is written in one piece when the run is over: a cell

@@ -32,8 +32,8 @@ typedef struct pare_mask_options {
     double noam_dimension;
     double ramp;           /* the part of a stair in which its target rises, 0 ... 1 */
     const char *mask_rule; /* "topk" or "stretch": the gates at evaluation and compaction */
-    const char *guard;     /* "always", "held" (after the ramp) or "never": shift the gates where the
-                            * expected sparsity is more than 0.005 from its target */
+    const char *guard;     /* "always", "held" (after the ramp) or "never": shift the gates where
+                            * the expected sparsity is more than 0.005 from its target */
     bool projection;       /* compact to the target exactly; else to what the mask leaves */
     double regularization_scale; /* adds scale * w to the gradients of all factors */
 } pare_mask_options;
