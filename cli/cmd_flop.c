@@ -1,4 +1,5 @@
 /* cmd_flop.c: pare flop: matrices as products of two thinner ones, whose ranks are learnt. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,9 +49,47 @@ static pare_json *result_of(const pare_model *before, const pare_model *after)
     return result;
 }
 
+static double member(const pare_json *of, const char *one, const char *two, const char *three)
+{
+    const pare_json *inner = two ? pare_json_get(pare_json_get(of, one), two)
+                                 : pare_json_get(of, one);
+    return pare_json_get_double(inner, three, NAN);
+}
+
+/* The first metric of a model, before and after. */
+static void print_score(const pare_json *model)
+{
+    const pare_json *before = pare_json_get(pare_json_get(model, "metrics"), "before");
+    void *first = pare_json_iter(before);
+    const char *name = first ? pare_json_iter_key(first) : "";
+    pare_out("  %s %.4f -> %.4f", name, pare_json_get_double(before, name, NAN),
+             member(model, "metrics", "after", name));
+}
+
+/* What people read of a run: a line a model, smallest last. */
+static pare_status print_models(pare_json *result)
+{
+    const pare_json *models = pare_json_get(result, "models");
+    for (size_t i = 0; i < pare_json_size(models); i++) {
+        const pare_json *m = pare_json_at(models, i);
+        pare_out("target %-5g %5.1f %% of the encoder gone, %5.1f %% of all weights left",
+                 pare_json_get_double(m, "target", NAN),
+                 100 * member(m, "sparsity", "dense", "realised"),
+                 100 * member(m, "parameters", NULL, "after") /
+                     member(m, "parameters", NULL, "before"));
+        print_score(m);
+        pare_out("  time x %.3f at batch 1, x %.3f at batch 32\n",
+                 member(m, "latency_ratio", NULL, "1"), member(m, "latency_ratio", NULL, "32"));
+    }
+    pare_json_free(result);
+    return PARE_OK;
+}
+
 /* What people read: a line a layer. */
 static pare_status print(const pare_options *o, pare_json *result)
 {
+    if (!o->json && pare_json_get(result, "models"))
+        return print_models(result);
     const pare_json *ranks = pare_json_get(result, "ranks");
     for (size_t i = 0; !o->json && i < pare_json_size(ranks); i++) {
         char *line = pare_json_dump(pare_json_at(ranks, i), 0, 9);

@@ -477,7 +477,7 @@ static pare_status compact_alone(pare_flop_state *s, void *out)
     PARE_TRY(pare_model_open(s->options->train.model, &m));
     pare_status status = pare_flop_list_new(s->arena, m, &masks.list);
     if (status == PARE_OK)
-        status = pare_masks_compact(&masks, m, s->models[0].gone, out);
+        status = pare_masks_compact(&masks, m, s->models[0].gone, NULL, out);
     pare_model_free(m);
     return status;
 }

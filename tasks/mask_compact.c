@@ -84,30 +84,88 @@ static pare_json *report(const pare_masks *m, double target, double masked_cost)
     return event;
 }
 
-pare_status pare_masks_compact(pare_masks *m, pare_model *model, double target, pare_model **out)
+/* ---- the check ---- */
+
+/* model->masks: the gates of what is kept, and 0. */
+static pare_status put_in_force(const pare_masks *m, pare_model *model, const selection *s)
+{
+    PARE_TRY(pare_flop_set_masks(model, &m->list, PARE_FLOP_TOPK, m->options.temperature));
+    for (int64_t k = 0; k < m->list.n; k++) {
+        const pare_flop_matrix *matrix = &m->list.at[k];
+        real *z = model->masks[matrix->layer * PARE_MATRICES + matrix->matrix]->data;
+        for (int64_t i = 0; i < matrix->rank; i++)
+            z[i] = s->keep[k][i] ? s->z[k][i] : 0;
+    }
+    return PARE_OK;
+}
+
+static pare_status compare_logits(pare_arena *arena, const pare_model *masked,
+                                  const pare_model *compact, const pare_encoded *encoded)
+{
+    enum { EXAMPLES = 64 };
+    static const double tolerance = 1e-4;
+    pare_encoded few = *encoded;
+    few.n = few.n < EXAMPLES ? few.n : EXAMPLES;
+    const int64_t n = few.n * masked->n_labels;
+    real *a = pare_arena_alloc(arena, (size_t)n * sizeof *a);
+    real *b = pare_arena_alloc(arena, (size_t)n * sizeof *b);
+    if (!a || !b)
+        return PARE_MEMORY;
+    PARE_TRY(pare_infer(masked, &few, few.n, NULL, NULL, a));
+    PARE_TRY(pare_infer(compact, &few, few.n, NULL, NULL, b));
+    double size = 1, difference = 0;
+    for (int64_t i = 0; i < n; i++) {
+        size = fmax(size, fabs((double)a[i]));
+        difference = fmax(difference, fabs((double)a[i] - b[i]));
+    }
+    return difference <= tolerance * size
+               ? PARE_OK
+               : pare_fail(PARE_INTERNAL, "the compacted model's logits differ by %g", difference);
+}
+
+/* ---- together ---- */
+
+static pare_status choose(const pare_masks *m, double target, selection *s, pare_json **event)
+{
+    double budget;
+    PARE_TRY(by_masks(m, s));
+    *event = report(m, target, s->cost);
+    if (m->options.projection) {
+        PARE_TRY(pare_flop_budget(&m->list, m->options.encoder, target, &budget));
+        PARE_TRY(pare_flop_project(&m->list, budget, pare_flop_block(&m->list), s->keep,
+                                   &s->cost));
+    }
+    open_kept(m, s);
+    return PARE_OK;
+}
+
+static pare_status compact(pare_arena *arena, const pare_masks *m, pare_model *model,
+                           const selection *s, const pare_encoded *encoded, pare_model **out)
+{
+    PARE_TRY(pare_flop_compact(model, &m->list, s->keep, s->z, out));
+    PARE_TRY(put_in_force(m, model, s));
+    return encoded ? compare_logits(arena, model, *out, encoded) : PARE_OK;
+}
+
+pare_status pare_masks_compact(pare_masks *m, pare_model *model, double target,
+                               const pare_encoded *encoded, pare_model **out)
 {
     selection s;
-    pare_arena *arena = pare_arena_new("compaction");
     pare_json *event = NULL;
+    *out = NULL;
+    pare_arena *arena = pare_arena_new("compaction");
     pare_status status = arena ? new_selection(arena, &m->list, &s) : PARE_MEMORY;
     if (status == PARE_OK)
-        status = by_masks(m, &s);
-    if (status == PARE_OK) {
-        event = report(m, target, s.cost);
-        double budget;
-        if (m->options.projection)
-            status = pare_flop_budget(&m->list, m->options.encoder, target, &budget);
-        if (m->options.projection && status == PARE_OK)
-            status = pare_flop_project(&m->list, budget, pare_flop_block(&m->list), s.keep,
-                                       &s.cost);
-    }
-    if (status == PARE_OK) {
-        open_kept(m, &s);
-        status = pare_flop_compact(model, &m->list, s.keep, s.z, out);
-    }
+        status = choose(m, target, &s, &event);
+    if (status == PARE_OK)
+        status = compact(arena, m, model, &s, encoded, out);
     if (status == PARE_OK) {
         status = pare_model_add_history(*out, event);
         event = NULL;
+    }
+    if (status != PARE_OK) {
+        pare_model_free(*out);
+        *out = NULL;
     }
     pare_json_free(event);
     pare_arena_free(arena);

@@ -166,7 +166,7 @@ static pare_status save_stair(pare_training *t, pare_masks *m, int stair)
 {
     pare_model *compact = NULL;
     pare_status status =
-        pare_masks_compact(m, t->model, m->options.targets[stair], &compact);
+        pare_masks_compact(m, t->model, m->options.targets[stair], &t->encoded, &compact);
     if (status == PARE_OK)
         status = pare_model_save(compact, m->options.files[stair]);
     pare_model_free(compact);

@@ -57,8 +57,10 @@ pare_flop_rule pare_mask_rule(const char *name);
 double pare_masks_gone(const pare_flop_list *list, double encoder, double cost);
 
 /* The model compacted to `target`. Its history tells, under "flop masks": target, expected and
- * realised sparsity before the projection, against both sizes, and the share of undecided gates. */
+ * realised sparsity before the projection, against both sizes, and the share of undecided gates.
+ * The first examples of `encoded` (NULL: none) are answered by both models: logits that differ by
+ * more than 1e-4 of their size are PARE_INTERNAL. Leaves the masks that were kept in force. */
 pare_status pare_masks_compact(pare_masks *masks, pare_model *model, double target,
-                               pare_model **out);
+                               const pare_encoded *encoded, pare_model **out);
 
 #endif

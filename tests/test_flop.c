@@ -213,7 +213,7 @@ static void test_compacted_model_answers_as_the_masked_one(void **state)
                                         .mask_rule = rule == PARE_FLOP_TOPK ? "topk" : "stretch"},
                             .list = f.list};
         pare_model *smaller = NULL;
-        assert_ok(pare_masks_compact(&masks, f.model, 0.4, &smaller));
+        assert_ok(pare_masks_compact(&masks, f.model, 0.4, &encoded, &smaller));
         assert_ok(pare_flop_set_masks(f.model, &f.list, (pare_flop_rule)rule, 1));
         if (rule == PARE_FLOP_STRETCH) /* compaction shuts what is half open at most */
             for (int64_t k = 0; k < f.list.n; k++)
