@@ -1,6 +1,7 @@
 /* op_linear.c: linear maps, activations, and the choice of rows. */
 #include <string.h>
 
+#include "autograd/linear_parts.h"
 #include "autograd/ops.h"
 #include "core/gemm.h"
 #include "core/threads.h"
@@ -65,8 +66,7 @@ void pare_activate_grad(pare_tape *t, const pare_node *node)
 
 /* ---- linear ---- */
 
-/* The rows of act(x): x itself, or a copy in scratch. */
-static const real *activated(pare_tape *t, const pare_tensor *x, pare_activation act)
+const real *pare_activated(pare_tape *t, const pare_tensor *x, pare_activation act)
 {
     if (act == PARE_ACT_NONE)
         return x->data;
@@ -76,8 +76,7 @@ static const real *activated(pare_tape *t, const pare_tensor *x, pare_activation
     return a;
 }
 
-/* y[rows,out] = x·wᵀ + bias, bias NULL or [out]; nothing where x is NULL. */
-static void product(pare_tape *t, real *y, const real *x, const pare_tensor *w, const real *bias,
+void pare_product(pare_tape *t, real *y, const real *x, const pare_tensor *w, const real *bias,
                     int64_t rows)
 {
     void *workspace = pare_tape_scratch(t, pare_gemm_workspace(rows, w->rows, w->cols));
@@ -100,7 +99,7 @@ pare_tensor *pare_linear(pare_tape *t, pare_tensor *x, pare_activation act, pare
     pare_tensor *y = pare_tape_output(t, x->rows, w->rows, needs_grad);
     const pare_mark mark = pare_arena_mark(t->scratch);
     if (y)
-        product(t, y->data, activated(t, x, act), w, b ? b->data : NULL, x->rows);
+        pare_product(t, y->data, pare_activated(t, x, act), w, b ? b->data : NULL, x->rows);
     pare_arena_release(t->scratch, mark);
     if (t->status != PARE_OK)
         return NULL;
@@ -139,8 +138,7 @@ static void sum_rows(pare_tape *t, real *out, const real *x, int64_t rows, int64
         pare_kernels_get()->add(out, args.partial + i * cols, cols);
 }
 
-/* dw[out,in] (+)= dyᵀ·a for a[rows,in], dy[rows,out]. */
-static void weight_grad(pare_tape *t, pare_tensor *w, const real *dy, const real *a, int64_t rows)
+void pare_weight_grad(pare_tape *t, pare_tensor *w, const real *dy, const real *a, int64_t rows)
 {
     bool add;
     real *dw = pare_tape_gradient(t, w, &add);
@@ -151,8 +149,7 @@ static void weight_grad(pare_tape *t, pare_tensor *w, const real *dy, const real
                   NULL, workspace);
 }
 
-/* da[rows,in] = or += dy·w for dy[rows,out]. */
-static void input_product(pare_tape *t, real *da, const real *dy, const pare_tensor *w,
+void pare_input_product(pare_tape *t, real *da, const real *dy, const pare_tensor *w,
                           int64_t rows, bool add)
 {
     void *workspace =
@@ -162,8 +159,7 @@ static void input_product(pare_tape *t, real *da, const real *dy, const pare_ten
                   add, NULL, workspace);
 }
 
-/* dx (+)= (dy·w) act'(x). */
-static void input_grad(pare_tape *t, pare_tensor *x, pare_activation act, const real *dy,
+void pare_input_grad(pare_tape *t, pare_tensor *x, pare_activation act, const real *dy,
                        const pare_tensor *w)
 {
     bool add;
@@ -172,12 +168,12 @@ static void input_grad(pare_tape *t, pare_tensor *x, pare_activation act, const 
         return;
     const bool direct = act == PARE_ACT_NONE || !add;
     real *da = direct ? dx : pare_tape_scratch(t, (size_t)pare_tensor_size(x) * sizeof(real));
-    input_product(t, da, dy, w, x->rows, direct && add);
+    pare_input_product(t, da, dy, w, x->rows, direct && add);
     if (act != PARE_ACT_NONE && da && t->status == PARE_OK)
         activate_rows(dx, da, x, act, add);
 }
 
-static void bias_grad(pare_tape *t, pare_tensor *b, const real *dy, int64_t rows)
+void pare_bias_grad(pare_tape *t, pare_tensor *b, const real *dy, int64_t rows)
 {
     bool add;
     real *db = b ? pare_tape_gradient(t, b, &add) : NULL;
@@ -192,136 +188,12 @@ void pare_linear_grad(pare_tape *t, const pare_node *node)
     const pare_activation act = *(const pare_activation *)node->saved;
     const real *dy = node->out->grad;
     const pare_mark mark = pare_arena_mark(t->scratch);
-    bias_grad(t, node->in[2], dy, x->rows);
+    pare_bias_grad(t, node->in[2], dy, x->rows);
     if (w->needs_grad)
-        weight_grad(t, w, dy, activated(t, x, act), x->rows);
+        pare_weight_grad(t, w, dy, pare_activated(t, x, act), x->rows);
     pare_arena_release(t->scratch, mark);
-    input_grad(t, x, act, dy, w);
+    pare_input_grad(t, x, act, dy, w);
     pare_arena_release(t->scratch, mark);
-}
-
-/* ---- gated linear: two factors with a gate between ---- */
-
-typedef struct gate_rows_args {
-    const pare_kernels *k;
-    real *out;       /* [rows, n]; or partial sums [tiles, n] */
-    const real *x, *y; /* [rows, n] */
-    const real *z;   /* [n] */
-    int64_t rows, n;
-} gate_rows_args;
-
-/* out = x ⊙ z in every row */
-static void gate_rows_tile(void *context, int64_t tile)
-{
-    const gate_rows_args *a = context;
-    for (int64_t r = tile * SUM_ROWS; r < (tile + 1) * SUM_ROWS && r < a->rows; r++)
-        a->k->multiply(a->out + r * a->n, a->x + r * a->n, a->z, a->n);
-}
-
-static void gate_rows(real *out, const real *x, const pare_tensor *z, int64_t rows)
-{
-    gate_rows_args args = {pare_kernels_get(), out, x, NULL, z->data, rows, z->cols};
-    pare_parallel_work(tiles(rows, SUM_ROWS), (double)(rows * z->cols), gate_rows_tile, &args);
-}
-
-/* out[tile] = the tile's rows of x ⊙ y, added up in order */
-static void dot_rows_tile(void *context, int64_t tile)
-{
-    const gate_rows_args *a = context;
-    real *sum = a->out + tile * a->n;
-    memset(sum, 0, (size_t)a->n * sizeof(real));
-    for (int64_t r = tile * SUM_ROWS; r < (tile + 1) * SUM_ROWS && r < a->rows; r++)
-        for (int64_t i = 0; i < a->n; i++)
-            sum[i] += a->x[r * a->n + i] * a->y[r * a->n + i];
-}
-
-/* dz[n] (+)= the column sums of h ⊙ dhz, in tiles added in order. */
-static void gate_grad(pare_tape *t, pare_tensor *z, const real *h, const real *dhz, int64_t rows)
-{
-    bool add;
-    real *dz = pare_tape_gradient(t, z, &add);
-    const int64_t n = z->cols, n_tiles = tiles(rows, SUM_ROWS);
-    real *partial = dz ? pare_tape_scratch(t, (size_t)(n_tiles * n) * sizeof(real)) : NULL;
-    if (!partial)
-        return;
-    gate_rows_args args = {pare_kernels_get(), partial, h, dhz, NULL, rows, n};
-    pare_parallel_work(n_tiles, (double)(rows * n), dot_rows_tile, &args);
-    if (!add)
-        memset(dz, 0, (size_t)n * sizeof(real));
-    for (int64_t i = 0; i < n_tiles; i++)
-        pare_kernels_get()->add(dz, partial + i * n, n);
-}
-
-typedef struct gated_saved {
-    pare_activation act;
-    const real *h; /* act(x)·pᵀ [rows, rank] */
-} gated_saved;
-
-/* h ⊙ z, or h where there are no gates. */
-static const real *gated(pare_tape *t, const real *h, const pare_tensor *z, int64_t rows)
-{
-    real *hz = z ? pare_tape_scratch(t, (size_t)(rows * z->cols) * sizeof(real)) : NULL;
-    if (hz)
-        gate_rows(hz, h, z, rows);
-    return z ? hz : h;
-}
-
-pare_tensor *pare_gated_linear(pare_tape *t, pare_tensor *x, pare_activation act, pare_tensor *p,
-                               pare_tensor *z, pare_tensor *q, pare_tensor *b)
-{
-    if (!x || !p || !q)
-        return NULL;
-    const int64_t rows = x->rows, rank = p->rows;
-    if (x->cols != p->cols || q->cols != rank || (z && z->cols != rank) ||
-        (b && b->cols != q->rows))
-        return pare_tape_fail(
-            t, pare_fail(PARE_INTERNAL, "gated_linear: x[%lld,%lld], p[%lld,%lld] and "
-                         "q[%lld,%lld] do not meet", (long long)rows, (long long)x->cols,
-                         (long long)rank, (long long)p->cols, (long long)q->rows,
-                         (long long)q->cols));
-    pare_tensor *y = pare_tape_output(t, rows, q->rows,
-                                      x->needs_grad || p->needs_grad || q->needs_grad ||
-                                          (z && z->needs_grad) || (b && b->needs_grad));
-    pare_tensor *h = pare_tape_output(t, rows, rank, false);
-    if (!y || !h)
-        return NULL;
-    const pare_mark mark = pare_arena_mark(t->scratch);
-    product(t, h->data, activated(t, x, act), p, NULL, rows);
-    pare_arena_release(t->scratch, mark);
-    product(t, y->data, gated(t, h->data, z, rows), q, b ? b->data : NULL, rows);
-    pare_arena_release(t->scratch, mark);
-    const gated_saved saved = {act, h->data};
-    return pare_tape_record(t, PARE_OP_gated_linear, y, (pare_tensor *[]){x, p, z, q, b}, 5, &saved,
-                            sizeof saved);
-}
-
-/* With hz = h ⊙ z: dq = dyᵀ·hz, dhz = dy·q, dz = Σ h ⊙ dhz, dh = dhz ⊙ z; p and x as in
- * linear. */
-void pare_gated_linear_grad(pare_tape *t, const pare_node *node)
-{
-    pare_tensor *x = node->in[0], *p = node->in[1], *z = node->in[2], *q = node->in[3];
-    const gated_saved *saved = node->saved;
-    const real *dy = node->out->grad;
-    const int64_t rows = x->rows, rank = p->rows;
-    const pare_mark start = pare_arena_mark(t->scratch);
-    bias_grad(t, node->in[4], dy, rows);
-    if (q->needs_grad)
-        weight_grad(t, q, dy, gated(t, saved->h, z, rows), rows);
-    pare_arena_release(t->scratch, start);
-    real *dh = pare_tape_scratch(t, (size_t)(rows * rank) * sizeof(real));
-    const pare_mark mark = pare_arena_mark(t->scratch);
-    input_product(t, dh, dy, q, rows, false);
-    if (z && dh && t->status == PARE_OK) {
-        gate_grad(t, z, saved->h, dh, rows);
-        gate_rows(dh, dh, z, rows);
-    }
-    pare_arena_release(t->scratch, mark);
-    if (p->needs_grad && dh && t->status == PARE_OK)
-        weight_grad(t, p, dh, activated(t, x, saved->act), rows);
-    pare_arena_release(t->scratch, mark);
-    if (dh && t->status == PARE_OK)
-        input_grad(t, x, saved->act, dh, p);
-    pare_arena_release(t->scratch, start);
 }
 
 /* ---- first rows ---- */

@@ -29,7 +29,7 @@ pare_tensor *pare_linear(pare_tape *t, pare_tensor *x, pare_activation act, pare
 
 /* y[n,out] = ((act(x)[n,in]·Pᵀ) ⊙ z)·Qᵀ + b: a factorised map with a gate a rank, p[rank,in],
  * z[1,rank] (NULL: no gates), q[out,rank], b[1,out] (Wang et al. 2019, arXiv 1910.04732). Keeps
- * act(x)·Pᵀ. */
+ * act(x)·Pᵀ. A gate that is exactly 0 gets no gradient, and its rank costs nothing. */
 pare_tensor *pare_gated_linear(pare_tape *t, pare_tensor *x, pare_activation act, pare_tensor *p,
                                pare_tensor *z, pare_tensor *q, pare_tensor *b);
 

@@ -290,6 +290,30 @@ static void check_gated_linear(void **state)
     }
 }
 
+/* Shut gates leave their ranks out; the last kind shuts all. */
+static pare_tensor *run_shut_gates(pare_tape *t, pare_tensor **in, const check *c)
+{
+    static const real some[] = {0, (real)0.5, 0, 1, (real)0.25, 0, 0, 1, 0}, none[9] = {0};
+    pare_tensor *z = pare_tensor_new(t->step, 1, 9);
+    memcpy(z->data, c->first_only ? none : some, 9 * sizeof *some);
+    z->needs_grad = true; /* nobody asks for it: only that there is room */
+    return pare_gated_linear(t, in[0], c->act, in[1], z, in[2], in[3]);
+}
+
+static void check_shut_gates(void **state)
+{
+    (void)state;
+    for (int kind = 0; kind < 3; kind++) {
+        check c = {.name = "gated_linear with shut gates", .run = run_shut_gates,
+                   .act = kind ? PARE_ACT_GELU : PARE_ACT_NONE, .first_only = kind == 2};
+        add_input(&c, 71, 13, 0);
+        add_input(&c, 9, 13, 0);
+        add_input(&c, 17, 9, 0);
+        add_input(&c, 1, 17, 0);
+        check_op(&c);
+    }
+}
+
 /* Some gates are shut and some wide open, whose gradient is exactly 0. */
 static pare_tensor *run_hard_concrete(pare_tape *t, pare_tensor **in, const check *c)
 {
@@ -506,6 +530,7 @@ int main(void)
 #define OP(name) cmocka_unit_test(check_##name),
 #include "autograd/ops.def"
 #undef OP
+        cmocka_unit_test(check_shut_gates),
         cmocka_unit_test(check_fan_out),
         cmocka_unit_test(test_failure_flows),
     };

@@ -1,0 +1,62 @@
+#!/bin/sh
+# bench/flop_study.sh RUNS GLUE OUTPUT [JOBS]: the study of docs/results/flop.md: FLOP against
+# truncated singular values at 0.3, 0.5 and 0.7 of MiniLM-L6's encoder removed, five tasks, three
+# seeds. RUNS/TASK-SEED/best.h5 are the models of bench/reference_runs.sh; QNLI's, on its first
+# 8,999 sentences, are made there if MODEL=minilm.h5 is set. Resumable: repeat the command.
+#
+#   MODEL=minilm.h5 bench/flop_study.sh runs glue results 4       runs what is missing
+#   bench/flop_study.sh --table results                           a line a model
+set -eu
+
+if [ "$1" = --table ]; then
+    printf 'task\tseed\tmethod\ttarget\trealised\tmiss\tundecided\tbefore\tafter\tparameters\t'
+    printf 'time_1\ttime_32\n'
+    for result in "$2"/*-*-*/eval_results.json; do
+        python3 - "$result" <<'P'
+import json, os, sys
+r = json.load(open(sys.argv[1]))
+task, seed, method = os.path.basename(os.path.dirname(sys.argv[1])).rsplit("-", 2)
+for m in r["models"]:
+    name = next(iter(m["metrics"]["before"]))
+    print(task, seed, method, m["target"], "%.4f" % m["sparsity"]["dense"]["realised"],
+          "%+.4f" % m["miss_before_projection"] if "miss_before_projection" in m else "-",
+          "%.3f" % m["undecided_gates"] if "undecided_gates" in m else "-",
+          "%.4f" % m["metrics"]["before"][name], "%.4f" % m["metrics"]["after"][name],
+          m["parameters"]["after"], "%.3f" % m["latency_ratio"]["1"],
+          "%.3f" % m["latency_ratio"]["32"], sep="\t")
+P
+    done
+    exit
+fi
+
+runs=$1 data=$2 output=$3 jobs=${4:-1}
+pare=${PARE:-build/pare}
+mkdir -p "$output"
+
+first() { # the sentences of a task that are used
+    case $1 in SST-2) echo 20000 ;; QNLI) echo 8999 ;; *) echo 0 ;; esac
+}
+
+for seed in 1 2 3; do
+    for task in CoLA STS-B MRPC SST-2 QNLI; do
+        for method in flop svd svdglobal; do
+            echo "$task $seed $method $(first $task)"
+        done
+    done
+done | xargs -P "$jobs" -L 1 sh -c '
+    pare=$0 runs=$1 data=$2 output=$3 task=$4 seed=$5 method=$6 first=$7
+    run=$output/$task-$seed-$method model=$runs/$task-$seed/best.h5
+    [ ! -s "$run/eval_results.json" ] || exit 0
+    if [ ! -s "$model" ] && [ "$method" = flop ] && [ -n "${MODEL:-}" ]; then
+        "$pare" finetune --model "$MODEL" --task "$task" --data "$data" --seed "$seed" \
+            --output "$runs/$task-$seed" --resume --learning-rate 5e-5 --epochs 3 \
+            --batch-size 32 --max-seq-length 128 --keep 1 --threads 1 --quiet \
+            --train-examples "$first"
+    fi
+    while [ ! -s "$runs/$task-$seed/eval_results.json" ]; do sleep 10; done
+    "$pare" flop run --model "$model" --task "$task" --data "$data" --seed "$seed" \
+        --method "$(echo "$method" | sed s/svdglobal/svd-global/)" --targets 0.3,0.5,0.7 \
+        --epochs 3 --final-epochs 1 --learning-rate 5e-5 --batch-size 32 --max-seq-length 128 \
+        --train-examples "$first" --threads 1 --keep 1 --quiet --output "$run" >/dev/null
+    rm -rf "$run"/masks/checkpoint-* "$run"/masks/*.h5 "$run"/finetuned-*/*.h5 "$run"/*.h5
+' "$pare" "$runs" "$data" "$output"
