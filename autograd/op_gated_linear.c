@@ -1,6 +1,6 @@
 /* op_gated_linear.c: two factors with a gate between. Ranks whose gate is exactly 0 are left out of
- * every product: they add nothing, and a hard concrete gate passes no gradient on there. While masks
- * are trained most gates come to be shut, and a step costs what is left. */
+ * every product: they add nothing, and a hard concrete gate passes no gradient on there. While
+ * masks are trained most gates come to be shut, and a step costs what is left. */
 #include <string.h>
 
 #include "autograd/linear_parts.h"

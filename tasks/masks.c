@@ -122,7 +122,7 @@ static void set_rates(pare_training *t, pare_masks *m, double rates[PARE_GROUPS]
     const pare_mask_options *o = &m->options;
     const double steps = (double)t->total_steps;
     const double gates =
-        o->gate_learning_rate > 0 ? o->gate_learning_rate : fmax(0.05, 20 / steps);
+        o->gate_learning_rate > 0 ? o->gate_learning_rate : fmax(0.05, 150 / steps);
     const double multipliers =
         o->multiplier_learning_rate > 0 ? o->multiplier_learning_rate : 300 / steps;
     rates[PARE_GROUP_WEIGHTS] =

@@ -25,7 +25,7 @@ typedef struct pare_mask_options {
     double initial;        /* pare_flop_sparsity of the model at the run's start */
     double temperature;    /* beta */
     double learning_rate;  /* of the weights, constant after the warm-up; 0: they are frozen */
-    double gate_learning_rate;       /* 0: max(0.05, 20 / steps) */
+    double gate_learning_rate;       /* 0: max(0.05, 150 / steps) */
     double multiplier_learning_rate; /* 0: 300 / steps */
     const char *gate_schedule;       /* "constant" or "noam": of gates and multipliers */
     int64_t noam_warmup;
