@@ -13,8 +13,8 @@ runs() {
     for seed in 1 2 3 4 5; do
         echo "MRPC $seed" && echo "STS-B $seed" && echo "CoLA $seed"
         [ "$seed" -gt 3 ] || echo "SST-2 $seed --train-examples 20000"
+        [ "$seed" -gt 3 ] || { echo "RTE $seed" && echo "WNLI $seed"; }
     done
-    echo "RTE 1" && echo "WNLI 1"
 }
 
 if [ "$1" = --table ]; then
