@@ -135,7 +135,7 @@ double pare_flop_cost(const pare_flop_matrix *matrix, int64_t rank);
 pare_status pare_flop_project(const pare_flop_list *list, double budget, int64_t block,
                               bool *const *keep, double *cost);
 
-/* Ranks that products like of a matrix of so many: 16 of 256 and more, else 1; and of a list: what
+/* Ranks that products like of a matrix of so many: 32 of 256 and more, else 1; and of a list: what
  * suits its smallest matrix. */
 int64_t pare_flop_rank_block(int64_t rank);
 int64_t pare_flop_block(const pare_flop_list *list);

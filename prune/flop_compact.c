@@ -14,7 +14,7 @@ double pare_flop_cost(const pare_flop_matrix *m, int64_t rank)
 
 int64_t pare_flop_rank_block(int64_t rank)
 {
-    return rank < 256 ? 1 : 16;
+    return rank < 256 ? 1 : 32;
 }
 
 int64_t pare_flop_block(const pare_flop_list *list)
