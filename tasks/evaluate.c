@@ -145,6 +145,19 @@ static pare_status compute_metrics(const pare_task *task, int64_t n_labels,
     return PARE_OK;
 }
 
+const char *const pare_binary_metrics[4] = {"accuracy", "precision", "recall", "f1"};
+
+static void judge_binary(const pare_task *task, int64_t n_labels, const pare_outcomes *outcomes,
+                         double binary[4])
+{
+    for (int i = 0; i < 4; i++) {
+        binary[i] = NAN;
+        if (!task->regression && n_labels == 2)
+            (void)pare_metric_compute(pare_metric_find(pare_binary_metrics[i]), outcomes,
+                                      &binary[i]);
+    }
+}
+
 /* Answers can be judged only where every example has a label. */
 static pare_status check_labels(const pare_task *task, const pare_encoded *encoded)
 {
@@ -177,6 +190,7 @@ pare_status pare_judge(const pare_task *task, int64_t n_labels, const pare_encod
         out->loss = n > 0 ? total / (double)n : NAN;
         const pare_outcomes outcomes = {n, encoded->labels, prediction, encoded->targets, score};
         status = compute_metrics(task, n_labels, &outcomes, out->metrics);
+        judge_binary(task, n_labels, &outcomes, out->binary);
     }
     pare_free(prediction);
     pare_free(score);

@@ -37,7 +37,11 @@ typedef struct pare_evaluation {
     int64_t examples;
     double loss;        /* mean over the examples: cross entropy, or the squared error */
     pare_json *metrics; /* {"accuracy": ...}, to be given to pare_json_free */
+    double binary[4];   /* of two labels: accuracy, precision, recall, F1 of label 1; else NAN */
 } pare_evaluation;
+
+/* The names of pare_evaluation.binary. */
+extern const char *const pare_binary_metrics[4];
 
 /* Judges logits [n, n_labels], or scores [n, 1] of a regression, by the task's metrics. */
 pare_status pare_judge(const pare_task *task, int64_t n_labels, const pare_encoded *encoded,

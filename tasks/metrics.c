@@ -58,6 +58,24 @@ static double f1(const pare_outcomes *o)
     return f1_of(&c, 1);
 }
 
+/* Of those that were predicted to be 1, the share that is; of those that are, the share that was
+ * found: 0 where there are none. */
+static double precision(const pare_outcomes *o)
+{
+    counts c;
+    if (!count(&c, o) || c.n_classes > 2)
+        return NAN;
+    return c.predicted[1] > 0 ? (double)c.hits[1] / (double)c.predicted[1] : 0.0;
+}
+
+static double recall(const pare_outcomes *o)
+{
+    counts c;
+    if (!count(&c, o) || c.n_classes > 2)
+        return NAN;
+    return c.actual[1] > 0 ? (double)c.hits[1] / (double)c.actual[1] : 0.0;
+}
+
 /* The mean over the classes that occur or are predicted. */
 static double macro_f1(const pare_outcomes *o)
 {
@@ -246,6 +264,7 @@ static double spearman(const pare_outcomes *o)
 static const pare_metric metrics[] = {
     {"accuracy", false, accuracy}, {"f1", false, f1},           {"macro_f1", false, macro_f1},
     {"matthews", false, matthews}, {"pearson", true, pearson},  {"spearman", true, spearman},
+    {"precision", false, precision}, {"recall", false, recall},
 };
 
 size_t pare_metric_count(void)

@@ -5,7 +5,7 @@
  *
  * Undefined cases: F1 and Matthews are 0 (zero_division=0); accuracy of nothing is NaN, and so is
  * a correlation with a constant, of fewer than two points or with a value that is not finite;
- * JSON shows NaN as null. "f1" is that of label 1 of two: with other labels it is NaN. */
+ * JSON shows NaN as null. "f1", "precision" and "recall" are those of label 1 of two: with other labels they are NaN. */
 #ifndef PARE_TASKS_METRICS_H
 #define PARE_TASKS_METRICS_H
 
@@ -28,7 +28,7 @@ typedef double pare_metric_function(const pare_outcomes *outcomes);
 
 /* One row a metric; adding one is adding a row in metrics.c. */
 typedef struct pare_metric {
-    const char *name; /* "accuracy", "f1", "macro_f1", "matthews", "pearson", "spearman" */
+    const char *name; /* "accuracy", "f1", "macro_f1", "matthews", "pearson", "spearman", ... */
     bool regression;
     pare_metric_function *compute;
 } pare_metric;

@@ -156,6 +156,9 @@ static pare_status log_evaluation(const pare_training *t, const pare_evaluation 
 {
     pare_json *record = pare_json_new_object(), *eval = pare_json_copy(e->metrics);
     pare_json_set_int(record, "step", t->state.step);
+    for (int i = 0; i < 4; i++)
+        if (!isnan(e->binary[i]))
+            pare_json_set_double(eval, pare_binary_metrics[i], e->binary[i]);
     pare_json_set_double(eval, "loss", e->loss);
     pare_json_set(record, "eval", eval);
     return pare_run_log(&t->run, record, 17);
