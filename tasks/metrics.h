@@ -5,7 +5,8 @@
  *
  * Undefined cases: F1 and Matthews are 0 (zero_division=0); accuracy of nothing is NaN, and so is
  * a correlation with a constant, of fewer than two points or with a value that is not finite;
- * JSON shows NaN as null. "f1", "precision" and "recall" are those of label 1 of two: with other labels they are NaN. */
+ * JSON shows NaN as null. "f1", "precision" and "recall" are those of label 1 of two: with other
+ * labels they are NaN. */
 #ifndef PARE_TASKS_METRICS_H
 #define PARE_TASKS_METRICS_H
 
