@@ -350,6 +350,94 @@ void pare_gemm(real *c, int64_t ldc, const real *a, int64_t lda, bool a_transpos
     }
 }
 
+/* ---- Two products in a row ---- */
+
+typedef struct chain {
+    product first, second;
+    _Atomic int64_t next_step;
+} chain;
+
+/* Both shared sides are packed first; then each task takes its rows through both products. */
+static void run_chain_step(void *context, int64_t tile)
+{
+    chain *c = context;
+    int64_t step = atomic_fetch_add(&c->next_step, 1);
+    (void)tile;
+    for (int i = 0; i < 2; i++) {
+        product *p = i ? &c->second : &c->first;
+        if (step < p->pack_tiles) {
+            pack_shared_tile(p, step);
+            atomic_fetch_add_explicit(&p->packed, 1, memory_order_release);
+            return;
+        }
+        step -= p->pack_tiles;
+    }
+    run_task(&c->first, step);
+    run_task(&c->second, step);
+}
+
+/* C = A B^T whose tasks are blocks of rows, whole from left to right. */
+static product rows_product(real *c, const real *a, const real *b, int64_t m, int64_t n, int64_t k,
+                            const real *bias)
+{
+    const pare_gemm_kernels *with = kernels();
+    int64_t least = ceiling(m, round_up(OWN_MAX - with->rows + 1, with->rows));
+    int64_t rows = round_up(ceiling(m, round_up(least, pare_threads())), with->rows);
+    return (product){.with = with, .c = c, .bias = bias, .ldc = n, .k = k,
+                     .depth = block_depth(k),
+                     .a = {a, k, true, m, with->rows, rows, with->pack_a},
+                     .b = {b, k, true, n, with->columns, round_up(n, with->columns), with->pack_b}};
+}
+
+/* Room for its packed B behind `at`; returns what comes behind that. */
+static real *lay_out(product *p, real *at)
+{
+    p->own = &p->a;
+    p->shared = &p->b;
+    p->packed_shared = at;
+    p->packed_own_size = own_size(p->a.count, p->a.panel, p->k);
+    p->pack_tiles = ceiling(p->b.count, pack_group(&p->b)) * ceiling(p->k, p->depth);
+    return at + shared_size(p->b.count, p->b.panel, p->k);
+}
+
+/* Enough rows for every thread; BLIS packs for itself. */
+static bool chains(int64_t m, int64_t r)
+{
+    return !pare_kernels_blis() && r > 0 && m >= (int64_t)PACK_GROUP * pare_threads();
+}
+
+size_t pare_gemm_chain_workspace(int64_t m, int64_t n, int64_t r, int64_t k)
+{
+    const pare_gemm_kernels *with = kernels();
+    size_t one = pare_gemm_workspace(m, r, k), other = pare_gemm_workspace(m, n, r);
+    int64_t own = own_size(m, with->rows, k), h = own_size(m, with->rows, r);
+    int64_t elements = shared_size(r, with->columns, k) + shared_size(n, with->columns, r) +
+                       pare_threads() * (own > h ? own : h);
+    size_t both = chains(m, r) ? 64 + (size_t)elements * sizeof(real) : 0;
+    one = one > other ? one : other;
+    return both > one ? both : one;
+}
+
+void pare_gemm_chain(real *c, real *h, const real *a, const real *p, const real *q, int64_t m,
+                     int64_t n, int64_t r, int64_t k, const real *bias, void *workspace)
+{
+    if (!chains(m, r) || n <= 0 || k <= 0) {
+        pare_gemm(h, r, a, k, false, p, k, true, m, r, k, false, NULL, workspace);
+        pare_gemm(c, n, h, r, false, q, r, true, m, n, r, false, bias, workspace);
+        return;
+    }
+    chain both = {.first = rows_product(h, a, p, m, r, k, NULL),
+                  .second = rows_product(c, h, q, m, n, r, bias)};
+    real *at = (real *)(((uintptr_t)workspace + 63) & ~(uintptr_t)63);
+    at = lay_out(&both.second, lay_out(&both.first, at));
+    both.first.packed_own = both.second.packed_own = at;
+    if (both.first.packed_own_size < both.second.packed_own_size)
+        both.first.packed_own_size = both.second.packed_own_size;
+    both.second.packed_own_size = both.first.packed_own_size;
+    pare_parallel(both.first.pack_tiles + both.second.pack_tiles + count_tasks(&both.first),
+                  run_chain_step, &both);
+}
+
 /* ---- What it does ---- */
 
 const char *pare_gemm_path(void)
