@@ -5,7 +5,6 @@
 
 #include "autograd/linear_parts.h"
 #include "autograd/ops.h"
-#include "core/gemm.h"
 #include "core/threads.h"
 
 enum { TILE_ROWS = 64 };
@@ -146,25 +145,6 @@ static void dot_rows_tile(void *context, int64_t tile)
             sum[i] += a->x[r * a->n + i] * a->y[r * a->n + i];
 }
 
-/* h = act(x)·pᵀ, y = (h ⊙ z)·qᵀ + bias */
-static void multiply(pare_tape *t, real *y, real *h, const pare_tensor *x, const active *a,
-                     const real *bias)
-{
-    const pare_mark mark = pare_arena_mark(t->scratch);
-    const real *from = pare_activated(t, x, a->act);
-    if (a->z) {
-        pare_product(t, h, from, &a->p, NULL, x->rows);
-        pare_product(t, y, gated(t, a, x->rows), &a->q, bias, x->rows);
-    } else {
-        void *workspace = pare_tape_scratch(
-            t, pare_gemm_chain_workspace(x->rows, a->q.rows, a->n, x->cols));
-        if (workspace && from)
-            pare_gemm_chain(y, h, from, a->p.data, a->q.data, x->rows, a->q.rows, a->n, x->cols,
-                            bias, workspace);
-    }
-    pare_arena_release(t->scratch, mark);
-}
-
 /* ---- the op ---- */
 
 static pare_status check_shapes(const pare_tensor *x, const pare_tensor *p, const pare_tensor *z,
@@ -195,7 +175,11 @@ pare_tensor *pare_gated_linear(pare_tape *t, pare_tensor *x, pare_activation act
     if (!y || !h)
         return t->status == PARE_OK ? pare_tape_fail(t, PARE_MEMORY) : NULL;
     a.h = h->data;
-    multiply(t, y->data, h->data, x, &a, b ? b->data : NULL);
+    const pare_mark mark = pare_arena_mark(t->scratch);
+    pare_product(t, h->data, pare_activated(t, x, act), &a.p, NULL, rows);
+    pare_arena_release(t->scratch, mark);
+    pare_product(t, y->data, gated(t, &a, rows), &a.q, b ? b->data : NULL, rows);
+    pare_arena_release(t->scratch, mark);
     return pare_tape_record(t, PARE_OP_gated_linear, y, (pare_tensor *[]){x, p, z, q, b}, 5, &a,
                             sizeof a);
 }

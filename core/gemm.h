@@ -31,14 +31,6 @@ void pare_gemm(real *c, int64_t ldc, const real *a, int64_t lda, bool a_transpos
  * ask again after changing either. */
 size_t pare_gemm_workspace(int64_t m, int64_t n, int64_t k);
 
-/* Two products in a row, as a factorised map has them: H[m,r] = A[m,k] P[r,k]^T, then
- * C[m,n] = H Q[n,r]^T + bias (or NULL); rows without gaps. The same bits as two calls of pare_gemm,
- * but a task goes through both with its rows, which are still in its core's cache. The workspace is
- * pare_gemm_chain_workspace's. */
-void pare_gemm_chain(real *c, real *h, const real *a, const real *p, const real *q, int64_t m,
-                     int64_t n, int64_t r, int64_t k, const real *bias, void *workspace);
-size_t pare_gemm_chain_workspace(int64_t m, int64_t n, int64_t r, int64_t k);
-
 /* For logs, checkpoints and `pare doctor`. */
 const char *pare_gemm_path(void); /* "fp32-avx512", "fp32-blis-skx", ... */
 

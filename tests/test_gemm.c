@@ -239,46 +239,6 @@ static void test_order_of_additions(void **state)
     }
 }
 
-/* Two products in a row: the bits of two calls, whatever the threads; nothing is written behind the
- * ends, and the workspace is as large as it was said to be. */
-static void check_chain(int64_t m, int64_t n, int64_t r, int64_t k, int threads)
-{
-    real *a = matrix(m, k, k), *p = matrix(r, k, k), *q = matrix(n, r, r), *bias = matrix(1, n, n);
-    real *h = matrix(m, r, r), *c = matrix(m, n, n), *h2 = matrix(m, r, r), *c2 = matrix(m, n, n);
-    pare_threads_set(threads);
-    const size_t size = pare_gemm_chain_workspace(m, n, r, k);
-    unsigned char *workspace = pare_malloc(size + 1);
-    void *other = pare_malloc(pare_gemm_workspace(m, r, k) + pare_gemm_workspace(m, n, r));
-    workspace[size] = 0x5a;
-    pare_gemm_chain(c, h, a, p, q, m, n, r, k, bias, workspace);
-    pare_gemm(h2, r, a, k, false, p, k, true, m, r, k, false, NULL, other);
-    pare_gemm(c2, n, h2, r, false, q, r, true, m, n, r, false, bias, other);
-    assert_memory_equal(h, h2, (size_t)(m * r) * sizeof *h);
-    assert_memory_equal(c, c2, (size_t)(m * n) * sizeof *c);
-    for (int i = 0; i < GAP; i++)
-        assert_true(isnan(h[m * r + i]) && isnan(c[m * n + i]));
-    assert_int_equal(workspace[size], 0x5a);
-    pare_free(other);
-    pare_free(workspace);
-    real *all[] = {a, p, q, bias, h, c, h2, c2};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        pare_free(all[i]);
-}
-
-static void test_chains(void **state)
-{
-    static const int64_t shapes[][4] = {{1, 1, 1, 1},         {200, 384, 160, 384},
-                                        {613, 77, 33, 1600}, {97, 800, 31, 50},
-                                        {301, 64, 900, 70},  {47, 20, 9, 33}};
-    (void)state;
-    const int threads = pare_threads();
-    for (int path = 0; path < N_PATHS; path++)
-        for (size_t s = 0; choose(path) && s < sizeof shapes / sizeof *shapes; s++)
-            for (int n = 1; n <= 3; n++)
-                check_chain(shapes[s][0], shapes[s][1], shapes[s][2], shapes[s][3], n);
-    pare_threads_set(threads);
-}
-
 static void test_empty(void **state)
 {
     (void)state;
@@ -318,7 +278,6 @@ int main(void)
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_order_of_additions),
         cmocka_unit_test(test_bits),
-        cmocka_unit_test(test_chains),
         cmocka_unit_test(test_empty),
         cmocka_unit_test(test_names),
     };
