@@ -398,7 +398,7 @@ static pare_status check(const pare_train_options *t)
 }
 
 /* Everything that can be refused is, before anything is written. */
-static pare_status open(pare_flop_state *s, bool gated, bool *headed)
+static pare_status look(pare_flop_state *s, bool gated, bool *headed)
 {
     PARE_TRY(check(&s->options->train));
     PARE_TRY(list_targets(s));
@@ -410,7 +410,7 @@ static pare_status run(pare_flop_state *s, void *result)
 {
     const pare_train_options *t = &s->options->train;
     bool headed;
-    PARE_TRY(open(s, false, &headed));
+    PARE_TRY(look(s, false, &headed));
     PARE_TRY(count_steps(s));
     PARE_TRY(pare_run_open(t->output, true, &s->run));
     PARE_TRY(settle_recipe(s));
@@ -453,7 +453,7 @@ static pare_status train_alone(pare_flop_state *s, void *out)
 {
     mask_phase p;
     bool headed;
-    PARE_TRY(open(s, true, &headed));
+    PARE_TRY(look(s, true, &headed));
     PARE_TRY(count_steps(s));
     PARE_TRY(plan_masks(s, s->options->train.model, &p));
     return pare_finetune(&p.train, out);

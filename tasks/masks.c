@@ -63,7 +63,7 @@ static pare_masks *masks_of(const pare_training *t)
     return t->options->method_state;
 }
 
-static pare_status open(pare_training *t)
+static pare_status begin(pare_training *t)
 {
     pare_masks *m = masks_of(t);
     if (!t->model->config.gated)
@@ -225,6 +225,6 @@ static void log_step(const pare_training *t, pare_json *record)
         pare_json_set_double(record, "guard", m->guard);
 }
 
-const pare_method pare_masks_method = {.open = open, .recipe = recipe, .forward = forward,
+const pare_method pare_masks_method = {.open = begin, .recipe = recipe, .forward = forward,
                                        .update = update, .updated = updated,
                                        .evaluate = evaluate, .log = log_step};
