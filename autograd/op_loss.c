@@ -3,11 +3,6 @@
 
 #include "autograd/ops.h"
 
-typedef struct entropy_saved {
-    const int32_t *labels;
-    double weight;
-} entropy_saved;
-
 /* log of the sum of exp(row), safe from overflow */
 static double log_sum_exp(const real *row, int64_t n)
 {
@@ -17,46 +12,6 @@ static double log_sum_exp(const real *row, int64_t n)
     for (int64_t c = 0; c < n; c++)
         sum += exp(row[c] - largest);
     return largest + log(sum);
-}
-
-pare_tensor *pare_cross_entropy(pare_tape *t, pare_tensor *logits, const int32_t *labels,
-                                double weight)
-{
-    if (!logits)
-        return NULL;
-    pare_tensor *loss = pare_tape_output(t, 1, 1, logits->needs_grad);
-    if (!loss)
-        return NULL;
-    double total = 0;
-    for (int64_t s = 0; s < logits->rows; s++) {
-        const real *row = logits->data + s * logits->cols;
-        total += log_sum_exp(row, logits->cols) - row[labels[s]];
-    }
-    loss->data[0] = (real)(weight * total);
-    const entropy_saved saved = {labels, weight};
-    return pare_tape_record(t, PARE_OP_cross_entropy, loss, (pare_tensor *[]){logits}, 1, &saved,
-                            sizeof saved);
-}
-
-/* d/dlogit = weight (softmax - one_hot(label)) */
-void pare_cross_entropy_grad(pare_tape *t, const pare_node *node)
-{
-    const entropy_saved *s = node->saved;
-    pare_tensor *logits = node->in[0];
-    bool add;
-    real *grad = pare_tape_gradient(t, logits, &add);
-    if (!grad)
-        return;
-    const double scale = s->weight * node->out->grad[0];
-    for (int64_t r = 0; r < logits->rows; r++) {
-        const real *row = logits->data + r * logits->cols;
-        real *d = grad + r * logits->cols;
-        const double log_total = log_sum_exp(row, logits->cols);
-        for (int64_t c = 0; c < logits->cols; c++) {
-            const double g = scale * (exp(row[c] - log_total) - (c == s->labels[r]));
-            d[c] = (real)(add ? d[c] + g : g);
-        }
-    }
 }
 
 typedef struct soft_saved {
@@ -108,6 +63,20 @@ void pare_soft_cross_entropy_grad(pare_tape *t, const pare_node *node)
             *d = (real)(add ? *d + g : g);
         }
     }
+}
+
+pare_tensor *pare_cross_entropy(pare_tape *t, pare_tensor *logits, const int32_t *labels,
+                                double weight)
+{
+    if (!logits)
+        return NULL;
+    double *one_hot =
+        pare_arena_zalloc(t->step, (size_t)pare_tensor_size(logits) * sizeof *one_hot);
+    if (!one_hot)
+        return pare_tape_fail(t, PARE_MEMORY);
+    for (int64_t s = 0; s < logits->rows; s++)
+        one_hot[s * logits->cols + labels[s]] = 1;
+    return pare_soft_cross_entropy(t, logits, one_hot, weight);
 }
 
 typedef struct error_saved {

@@ -65,14 +65,14 @@ pare_tensor *pare_activate(pare_tape *t, pare_tensor *x, pare_activation act);
 pare_tensor *pare_dropout(pare_tape *t, pare_tensor *x, const pare_rows *rows,
                           pare_dropout_site dropout);
 
-/* loss[1,1] = weight * sum over rows of -log softmax(logits[S,C])[label]. Labels in [0, C). */
-pare_tensor *pare_cross_entropy(pare_tape *t, pare_tensor *logits, const int32_t *labels,
-                                double weight);
-
-/* The same against probabilities[S,C]: weight * sum over rows of -probabilities · log softmax(row)
- * (Hinton et al. 2015, arXiv 1503.02531). They must live as long as the tape's step. */
+/* loss[1,1] = weight * sum over rows of -probabilities · log softmax(logits), both [S,C] (Hinton et
+ * al. 2015, arXiv 1503.02531). The probabilities must live as long as the tape's step. */
 pare_tensor *pare_soft_cross_entropy(pare_tape *t, pare_tensor *logits,
                                      const double *probabilities, double weight);
+
+/* The same with a probability of 1 for each row's label, in [0, C). */
+pare_tensor *pare_cross_entropy(pare_tape *t, pare_tensor *logits, const int32_t *labels,
+                                double weight);
 
 /* loss[1,1] = weight * sum over rows of (scores[S,1] - target)^2. */
 pare_tensor *pare_squared_error(pare_tape *t, pare_tensor *scores, const double *targets,

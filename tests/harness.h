@@ -29,6 +29,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/status.h"
@@ -86,6 +87,14 @@ TEST_UNUSED static void test_dirs_remove(void)
 {
     for (int i = 0; i < test_n_dirs; i++)
         test_dir_remove(test_dirs[i]);
+}
+
+/* The exit status of a child process, or minus the signal that ended it. */
+TEST_UNUSED static int test_wait(pid_t child)
+{
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
 /* dir[TEST_PATH] = a new, empty folder under $TMPDIR, else /tmp. */

@@ -7,7 +7,6 @@
 
 #include <math.h>
 #include <signal.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/file.h"
@@ -269,13 +268,6 @@ static pid_t start(const pare_flop_options *o)
     _exit(status);
 }
 
-static int wait_for(pid_t child)
-{
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-}
-
 static void assert_same_file(const char *a, const char *b, const char *name)
 {
     char x[TEST_PATH], y[TEST_PATH];
@@ -311,7 +303,7 @@ static void kill_until_done(const pare_flop_options *wanted, int kills, double l
                                 pare_random_uniform(11, PARE_RANDOM_DATA, 0, (uint64_t)k)));
             kill(child, SIGKILL);
         }
-        status = wait_for(child);
+        status = test_wait(child);
     }
     assert_int_equal(status, PARE_OK);
 }

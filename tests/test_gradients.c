@@ -530,6 +530,7 @@ int main(void)
 #define OP(name) cmocka_unit_test(check_##name),
 #include "autograd/ops.def"
 #undef OP
+        cmocka_unit_test(check_cross_entropy),
         cmocka_unit_test(check_shut_gates),
         cmocka_unit_test(check_fan_out),
         cmocka_unit_test(test_failure_flows),

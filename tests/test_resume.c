@@ -5,7 +5,6 @@
 #include "tests/harness.h"
 
 #include <signal.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/file.h"
@@ -84,16 +83,9 @@ static pid_t start(const pare_train_options *o)
     _exit(status);
 }
 
-static int wait_for(pid_t child)
-{
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-}
-
 static void assert_run(const pare_train_options *o, int want)
 {
-    assert_int_equal(wait_for(start(o)), want);
+    assert_int_equal(test_wait(start(o)), want);
 }
 
 /* ---- comparing two finished runs ---- */
@@ -226,7 +218,7 @@ static void test_kills(void **state)
                 pare_random_uniform(11, PARE_RANDOM_DATA, (uint64_t)rounds, (uint64_t)session);
             usleep((useconds_t)(wait * 150e3));
             const bool killed = kills < KILLS && kill(child, SIGKILL) == 0;
-            const int status = wait_for(child);
+            const int status = test_wait(child);
             if (status == PARE_OK)
                 break;
             assert_true(killed && status == -SIGKILL);
@@ -247,7 +239,7 @@ static void test_resume_at_every_step(void **state)
     o.resume = true;
     o.max_seconds = 1e-9;
     int sessions = 1, status;
-    while ((status = wait_for(start(&o))) == PARE_STOPPED) {
+    while ((status = test_wait(start(&o))) == PARE_STOPPED) {
         o.threads = 1 + sessions % 2;
         sessions++;
     }
@@ -271,7 +263,7 @@ static void test_signals(void **state)
             usleep(60000);
             if (sent < 3) /* the third session is left in peace */
                 sent += kill(child, signals[i]) == 0;
-            status = wait_for(child);
+            status = test_wait(child);
         } while (status == PARE_STOPPED || status == -signals[i]);
         assert_int_equal(status, PARE_OK);
         assert_same_run(run);

@@ -10,7 +10,6 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
 
 #include "cli/console.h"
@@ -46,17 +45,10 @@ static pid_t start(const arguments *a)
     _exit(99);
 }
 
-static int wait_for(pid_t child)
-{
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-}
-
 #define assert_sweep(want, ...)                                                                    \
     do {                                                                                           \
         const arguments sweep_ = __VA_ARGS__;                                                      \
-        assert_int_equal(wait_for(start(&sweep_)), want);                                          \
+        assert_int_equal(test_wait(start(&sweep_)), want);                                         \
     } while (0)
 
 /* ---- reading what it left ---- */
@@ -207,7 +199,7 @@ static int session(const arguments *a, int number)
     const pid_t child = start(a);
     usleep((useconds_t)(wait * sweep_seconds * 5e5));
     kill(child, SIGKILL);
-    const int status = wait_for(child);
+    const int status = test_wait(child);
     if (number % 2 == 0)
         kill_children();
     return status;
@@ -227,10 +219,10 @@ static void test_kills(void **state)
             kills++;
             assert_not_run_again(folder, traces);
         }
-        assert_int_equal(wait_for(start(&a)), PARE_OK); /* may have to wait for runs that save */
+        assert_int_equal(test_wait(start(&a)), PARE_OK); /* may have to wait for runs that save */
         assert_not_run_again(folder, traces);
         assert_same_summary(folder);
-        assert_int_equal(wait_for(start(&a)), PARE_OK); /* nothing to do */
+        assert_int_equal(test_wait(start(&a)), PARE_OK); /* nothing to do */
         assert_not_run_again(folder, traces);
         assert_same_summary(folder);
     }
@@ -319,7 +311,7 @@ static void test_signals(void **state)
             wait_for_a_step(folder);
             if (stops < 4 * (i + 1))
                 kill(child, i ? SIGINT : SIGTERM);
-            status = wait_for(child);
+            status = test_wait(child);
             assert_true(waitpid(-1, NULL, 0) < 0 && errno == ECHILD);
             stops += status == PARE_STOPPED;
         } while (status == PARE_STOPPED || status == -SIGTERM || status == -SIGINT);
@@ -399,12 +391,12 @@ static void test_other_peoples_folders(void **state)
     assert_message_has("made with \"epochs = 1\", now it is \"epochs = 2\"");
     a = standard(reference, "1");
     add_arguments(&a, (const char *const[]){"--tolerate", "0.5", "--keep", "1", NULL});
-    assert_int_equal(wait_for(start(&a)), PARE_OK); /* no score depends on these */
+    assert_int_equal(test_wait(start(&a)), PARE_OK); /* no score depends on these */
     a = standard(reference, "1");
-    assert_int_equal(wait_for(start(&a)), PARE_OK); /* the reference as it was */
+    assert_int_equal(test_wait(start(&a)), PARE_OK); /* the reference as it was */
     test_path(lock, reference, "sweep.lock");
     assert_ok(pare_lock(lock, &handle));
-    assert_int_equal(wait_for(start(&a)), PARE_USAGE);
+    assert_int_equal(test_wait(start(&a)), PARE_USAGE);
     pare_unlock(handle);
     const arguments theirs = SWEEP("--seeds", "1", "--output", home);
     assert_int_equal(refused(&theirs), PARE_USAGE);
@@ -420,7 +412,7 @@ static void test_runs_in_use_are_waited_for(void **state)
     int handle;
     test_path(folder, home, "held");
     const arguments a = SWEEP("--seeds", "1", "--output", folder, "--no-latency");
-    assert_int_equal(wait_for(start(&a)), PARE_OK);
+    assert_int_equal(test_wait(start(&a)), PARE_OK);
     test_path(path, folder, "seed=1.json");
     assert_int_equal(unlink(path), 0);
     test_path(path, folder, "seed=1/run.lock");
@@ -429,7 +421,7 @@ static void test_runs_in_use_are_waited_for(void **state)
     usleep(300000);
     assert_int_equal(waitpid(child, NULL, WNOHANG), 0);
     pare_unlock(handle);
-    assert_int_equal(wait_for(child), PARE_OK);
+    assert_int_equal(test_wait(child), PARE_OK);
     assert_true(exists(folder, "seed=1.json"));
 }
 
