@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 #include <stdio.h>
+#include <math.h>
 #include <string.h>
 
 #include "core/status.h"
@@ -359,6 +360,17 @@ pare_param *pare_model_find(const pare_model *model, const char *name)
     for (int i = 0; i < model->n_params; i++)
         if (strcmp(model->params[i]->name, name) == 0)
             return model->params[i];
+    return NULL;
+}
+
+const pare_param *pare_model_not_finite(const pare_model *model)
+{
+    for (int i = 0; i < model->n_params; i++) {
+        const pare_tensor *x = &model->params[i]->tensor;
+        for (int64_t k = 0; k < pare_tensor_size(x); k++)
+            if (!isfinite(x->data[k]))
+                return model->params[i];
+    }
     return NULL;
 }
 

@@ -100,6 +100,9 @@ pare_weight *pare_layer_matrix(pare_layer *layer, pare_matrix matrix);
 /* NULL if the model has no such tensor. */
 pare_param *pare_model_find(const pare_model *model, const char *name);
 
+/* The first tensor with a value that is not finite, or NULL. */
+const pare_param *pare_model_not_finite(const pare_model *model);
+
 /* Numbers of weights: all, and those of the encoder's matrices alone (what pruning counts). */
 int64_t pare_model_parameters(const pare_model *model);
 int64_t pare_model_encoder_parameters(const pare_model *model);

@@ -10,17 +10,23 @@ typedef struct counter {
     const char *name;
     pare_attribute_type type;
     size_t offset;
+    bool later; /* earlier versions' files have none: it is 0 */
 } counter;
 
-#define INTEGER(field) {"training." #field, PARE_ATTR_INT, offsetof(pare_progress_state, field)}
-#define NUMBER(field) {"training." #field, PARE_ATTR_DOUBLE, offsetof(pare_progress_state, field)}
+#define INTEGER(field)                                                                             \
+    {"training." #field, PARE_ATTR_INT, offsetof(pare_progress_state, field), false}
+#define LATER(field)                                                                               \
+    {"training." #field, PARE_ATTR_INT, offsetof(pare_progress_state, field), true}
+#define NUMBER(field)                                                                              \
+    {"training." #field, PARE_ATTR_DOUBLE, offsetof(pare_progress_state, field), false}
 static const counter counters[] = {
     INTEGER(step),           INTEGER(best_step), NUMBER(best_score),    INTEGER(bad_evaluations),
     INTEGER(evaluated_step), INTEGER(examples),  INTEGER(tokens),       NUMBER(train_seconds),
-    NUMBER(run_seconds),
+    NUMBER(run_seconds),     LATER(skipped),
 };
 
-#define TEXT(field) {"training." #field, PARE_ATTR_STRING, offsetof(pare_checkpoint_text, field)}
+#define TEXT(field)                                                                                \
+    {"training." #field, PARE_ATTR_STRING, offsetof(pare_checkpoint_text, field), false}
 static const counter texts[] = {TEXT(recipe), TEXT(kernels), TEXT(metrics), TEXT(best_metrics)};
 enum { N_COUNTERS = sizeof counters / sizeof *counters, N_TEXTS = sizeof texts / sizeof *texts };
 
@@ -126,7 +132,7 @@ static pare_status read_counters(const pare_store *store, const char *path, pare
 {
     for (size_t i = 0; i < N_COUNTERS; i++) {
         const counter *c = &counters[i];
-        if (!pare_store_has_attribute(store, c->name))
+        if (!c->later && !pare_store_has_attribute(store, c->name))
             return pare_hint(pare_fail(PARE_INPUT, "%s holds no training state: no %s", path,
                                        c->name),
                              "it is a model: start from it with --model");

@@ -17,6 +17,7 @@ typedef struct pare_progress_state {
     int64_t bad_evaluations; /* since the best one */
     int64_t evaluated_step;  /* the last step that was evaluated; 0: none */
     int64_t examples, tokens; /* trained on so far */
+    int64_t skipped;         /* steps without an update, as they were not finite */
     double train_seconds;    /* in training steps, over all sessions */
     double run_seconds;      /* of the whole run, over all sessions */
 } pare_progress_state;

@@ -343,7 +343,7 @@ static pare_status open_optimizer(pare_training *t, const char *checkpoint)
         PARE_TRY(t->options->method->open(t));
     PARE_TRY(pare_optimizer_new(t->arena, t->model->params, t->model->n_params,
                                 t->options->optimizer, t->options->weight_decay, &t->optimizer));
-    t->optimizer->updates = t->state.step;
+    t->optimizer->updates = t->state.step - t->state.skipped;
     return checkpoint ? pare_checkpoint_moments(checkpoint, t->optimizer) : PARE_OK;
 }
 

@@ -17,6 +17,7 @@ enum { LOG_SCHEMA = 1 };
 typedef struct step_result {
     double loss, task_loss, learning_rate, grad_norm;
     int64_t tokens, examples;
+    const char *skipped; /* why nothing was updated; or NULL */
 } step_result;
 
 /* ---- one update ---- */
@@ -64,6 +65,14 @@ static pare_tensor *taught_loss(pare_training *t, pare_tape *tape, pare_tensor *
                                : pare_soft_cross_entropy(tape, logits, targets, weight);
 }
 
+/* The loss, and the weight that it comes from where it is one. */
+static pare_status loss_not_finite(const pare_training *t)
+{
+    const pare_param *bad = pare_model_not_finite(t->model);
+    return bad ? pare_fail(PARE_DIVERGED, "the loss is not finite, nor is the tensor %s", bad->name)
+               : pare_fail(PARE_DIVERGED, "the loss is not finite");
+}
+
 /* Forward and backward of examples order[0..n); their mean loss counts n / update of the whole. */
 static pare_status add_gradients(pare_training *t, const int64_t *order, int64_t n, int64_t update,
                                  step_result *result)
@@ -84,7 +93,7 @@ static pare_status add_gradients(pare_training *t, const int64_t *order, int64_t
     pare_tensor *loss = t->answers ? taught_loss(t, &tape, logits, order, weight) : task;
     PARE_TRY(pare_tape_status(&tape));
     if (!isfinite(loss->data[0]))
-        return pare_fail(PARE_DIVERGED, "the loss is not finite");
+        return loss_not_finite(t);
     PARE_TRY(pare_tape_backward(&tape, loss));
     result->loss += loss->data[0];
     result->task_loss += task->data[0];
@@ -94,8 +103,8 @@ static pare_status add_gradients(pare_training *t, const int64_t *order, int64_t
     return PARE_OK;
 }
 
-/* One update: its batches, the norm, the clip, AdamW. */
-static pare_status train_step(pare_training *t, step_result *result)
+/* The gradients of one update's batches, the method's, and the rates of the update. */
+static pare_status gradients(pare_training *t, step_result *result, double rates[PARE_GROUPS])
 {
     const pare_train_options *o = t->options;
     const int64_t epoch = t->state.step / t->steps_per_epoch;
@@ -104,18 +113,49 @@ static pare_status train_step(pare_training *t, step_result *result)
     if (update > o->batch_size * o->grad_accumulation)
         update = o->batch_size * o->grad_accumulation;
     PARE_TRY(pare_training_order(t, epoch));
-    *result = (step_result){0};
     for (int64_t i = 0; i < update; i += o->batch_size) {
         const int64_t n = update - i < o->batch_size ? update - i : o->batch_size;
         PARE_TRY(add_gradients(t, t->order + first + i, n, update, result));
     }
-    double rates[PARE_GROUPS] = {
-        pare_linear_schedule(o->learning_rate, t->state.step, t->warmup_steps, t->total_steps)};
+    rates[PARE_GROUP_WEIGHTS] =
+        pare_linear_schedule(o->learning_rate, t->state.step, t->warmup_steps, t->total_steps);
     PARE_TRY(METHOD(t, update, rates));
     result->learning_rate = rates[PARE_GROUP_WEIGHTS];
-    PARE_TRY(pare_optimizer_norm(t->optimizer, &result->grad_norm));
-    pare_optimizer_step(t->optimizer, rates,
-                        pare_clip_factor(result->grad_norm, o->max_grad_norm));
+    return pare_optimizer_norm(t->optimizer, &result->grad_norm);
+}
+
+/* What is not finite updates nothing: as if the step had not been, but that it counts. Where that
+ * happens again and again the run is lost, and ends. */
+static pare_status skip_update(pare_training *t, step_result *result)
+{
+    enum { ALWAYS_ALLOWED = 10 };
+    if (++t->state.skipped > ALWAYS_ALLOWED + t->state.step / 10)
+        return pare_context(PARE_DIVERGED, "after %lld skipped steps",
+                            (long long)t->state.skipped - 1);
+    for (int i = 0; i < t->optimizer->n; i++)
+        t->optimizer->params[i]->tensor.has_grad = false;
+    result->loss = result->task_loss = NAN;
+    result->skipped = pare_error_message();
+    pare_training_note(t, "step %lld skipped: %s", (long long)t->state.step + 1, result->skipped);
+    return PARE_OK;
+}
+
+/* One update: its batches, the norm, the clip, AdamW. */
+static pare_status train_step(pare_training *t, step_result *result)
+{
+    const pare_train_options *o = t->options;
+    const pare_mark mark = pare_arena_mark(t->step);
+    double rates[PARE_GROUPS] = {0};
+    *result = (step_result){0};
+    const pare_status status = gradients(t, result, rates);
+    pare_arena_release(t->step, mark);
+    if (status == PARE_OK)
+        pare_optimizer_step(t->optimizer, rates,
+                            pare_clip_factor(result->grad_norm, o->max_grad_norm));
+    else if (status == PARE_DIVERGED && o->on_nan && strcmp(o->on_nan, "skip") == 0)
+        PARE_TRY(skip_update(t, result));
+    else
+        return status;
     t->state.step++;
     t->state.examples += result->examples;
     t->state.tokens += result->tokens;
@@ -149,6 +189,8 @@ static pare_status log_step(const pare_training *t, const step_result *r)
     pare_json_set_double(record, "seconds", t->state.run_seconds);
     if (t->options->method && t->options->method->log)
         t->options->method->log(t, record);
+    if (r->skipped)
+        pare_json_set_string(record, "skipped", r->skipped);
     return pare_run_log(&t->run, record, 9);
 }
 
@@ -249,6 +291,10 @@ static pare_status evaluate(pare_training *t)
 
 static pare_status save(pare_training *t)
 {
+    const pare_param *bad = pare_model_not_finite(t->model);
+    if (bad)
+        return pare_fail(PARE_DIVERGED, "step %lld: the tensor %s is not finite: nothing is saved",
+                         (long long)t->state.step, bad->name);
     char *path = pare_run_checkpoint(&t->run, t->state.step);
     if (!path)
         return PARE_MEMORY;

@@ -29,6 +29,7 @@ typedef struct pare_train_options {
     int64_t patience;    /* evaluations without a better score; 0: never stop early */
     int64_t eval_steps;  /* 0: at each epoch's end */
     int64_t save_steps, keep;
+    const char *on_nan;  /* "stop", or "skip": a step that is not finite updates nothing */
     int64_t train_examples; /* first N; 0: all */
     const char *precision; /* "fp32" */
     int64_t threads;     /* 0: all */

@@ -15,7 +15,7 @@
 #include "models/model.h"
 #include "tasks/demo_corpus.h"
 #include "tasks/tokenizer.h"
-#include "tasks/trainer.h"
+#include "tasks/training.h"
 #include "tasks/vocabulary_trainer.h"
 
 enum { KILLS = 50, TRAIN = 160, DEV = 40 };
@@ -313,6 +313,107 @@ static void test_refusals(void **state)
     assert_run(&o, PARE_DIVERGED);
 }
 
+/* ---- what is not finite ---- */
+
+enum { POISONED = 12 };
+
+/* A method that does nothing but put a NaN into a gradient, before one update. */
+static pare_status poison_gradient(pare_training *t, double rates[PARE_GROUPS])
+{
+    (void)rates;
+    if (t->state.step + 1 == POISONED)
+        t->model->layers[1].output.weight->tensor.grad[5] = NAN;
+    return PARE_OK;
+}
+
+/* ... or into a weight, before the forward pass of one step, or after its update. */
+static pare_status poison_forward(pare_training *t, pare_bert_pass *pass)
+{
+    (void)pass;
+    if (t->state.step + 1 == POISONED)
+        t->model->layers[0].query.weight->tensor.data[3] = NAN;
+    return PARE_OK;
+}
+
+static pare_status poison_weight(pare_training *t)
+{
+    if (t->state.step == 15) /* which is saved */
+        t->model->layers[0].query.weight->tensor.data[3] = INFINITY;
+    return PARE_OK;
+}
+
+static const pare_method gradient_poison = {.update = poison_gradient};
+static const pare_method forward_poison = {.forward = poison_forward};
+static const pare_method weight_poison = {.updated = poison_weight};
+
+/* Runs here, not in a child, for its message. */
+static void assert_diverges(const char *name, const pare_method *method, const char *message)
+{
+    char run[TEST_PATH], last[TEST_PATH];
+    pare_json *result = NULL;
+    test_path(run, home, name);
+    pare_train_options o = options(run);
+    o.method = method;
+    o.on_nan = "stop";
+    assert_status(pare_finetune(&o, &result), PARE_DIVERGED);
+    assert_message_has(message);
+    assert_null(result);
+    test_path(last, run, "last.h5");
+    assert_false(pare_path_exists(last));
+    test_path(last, run, "checkpoint-15.h5");
+    assert_false(pare_path_exists(last));
+    test_path(last, run, "checkpoint-10.h5"); /* the step before it happened */
+    pare_model *model = NULL;
+    assert_ok(pare_model_open(last, &model));
+    assert_null(pare_model_not_finite(model));
+    pare_model_free(model);
+}
+
+static void test_what_is_not_finite_is_found_at_once(void **state)
+{
+    (void)state;
+    assert_diverges("nan-gradient", &gradient_poison,
+                    "step 12: the gradient of bert.encoder.layer.1.output.dense.weight");
+    assert_diverges("nan-forward", &forward_poison,
+                    "the loss is not finite, nor is the tensor "
+                    "bert.encoder.layer.0.attention.self.query.weight");
+    assert_diverges("inf-weight", &weight_poison,
+                    "step 15: the tensor bert.encoder.layer.0.attention.self.query.weight");
+}
+
+/* A skipped step updates nothing, and a run that is stopped goes on as if it had not been. */
+static void test_steps_that_are_not_finite_can_be_skipped(void **state)
+{
+    (void)state;
+    char run[TEST_PATH], stopped[TEST_PATH], path[TEST_PATH], other[TEST_PATH];
+    test_path(run, home, "skip");
+    test_path(stopped, home, "skip-stopped");
+    pare_train_options o = options(run);
+    o.method = &gradient_poison;
+    o.on_nan = "skip";
+    assert_run(&o, PARE_OK);
+    o.output = stopped;
+    o.max_seconds = 1e-9; /* one step a session */
+    for (int i = 0; i < 14; i++) {
+        assert_run(&o, PARE_STOPPED);
+        o.resume = true;
+    }
+    o.max_seconds = 0;
+    assert_run(&o, PARE_OK);
+    test_path(path, run, "best.h5");
+    test_path(other, stopped, "best.h5");
+    size_t n, m;
+    char *a = test_file_read(path, &n), *b = test_file_read(other, &m);
+    assert_true(n == m && memcmp(a, b, n) == 0);
+    free(a);
+    free(b);
+    test_path(path, run, "metrics.jsonl");
+    a = test_file_read(path, NULL);
+    assert_non_null(strstr(a, "\"step\":12,\"loss\":null"));
+    assert_non_null(strstr(a, "\"skipped\":\"the gradient of"));
+    free(a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -320,6 +421,8 @@ int main(void)
         cmocka_unit_test(test_kills),            cmocka_unit_test(test_resume_at_every_step),
         cmocka_unit_test(test_signals),          cmocka_unit_test(test_falls_back),
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_what_is_not_finite_is_found_at_once),
+        cmocka_unit_test(test_steps_that_are_not_finite_can_be_skipped),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }
