@@ -146,6 +146,21 @@ run 2 flop factorize --model model.h5 --target 1 never.h5
 run 2 flop multiply --model model.h5 never.h5
 check "nothing was written" [ ! -e never.h5 ]
 
+# ---- A teacher ----
+# shellcheck disable=SC2086
+run 0 finetune $train --output taught --teacher model.h5 --max-steps 2
+check "the labels' loss is logged beside the mixture's" grep -q '"task_loss":' taught/metrics.jsonl
+# shellcheck disable=SC2086
+run 0 finetune $train --output taught-alone --teacher model.h5 --distill-weight 1 --max-steps 2
+# shellcheck disable=SC2086
+run 0 finetune $train --output alone --teacher model.h5 --distill-weight 0 --max-steps 2
+# shellcheck disable=SC2086
+run 0 finetune $train --output untaught --max-steps 2
+check "a weight of 0 is no teacher" cmp -s alone/best.h5 untaught/best.h5
+check "a weight of 1 is another run" sh -c '! cmp -s taught-alone/best.h5 untaught/best.h5'
+# shellcheck disable=SC2086
+run 3 finetune $train --output untaught-2 --teacher sweep.json --max-steps 2
+
 # ---- Learnt ranks ----
 flop="--task SST-2 --data demo/corpus --train-examples 64 --mask-epochs 4 --epochs 1"
 # shellcheck disable=SC2086
