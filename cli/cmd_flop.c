@@ -251,7 +251,10 @@ static pare_status verdict(const pare_options *o, bool missed)
     if (!missed || o->allow_miss)
         return PARE_OK;
     return pare_hint(pare_fail(PARE_MISSED, "a model's size is more than 0.01 from its target"),
-                     "let it be projected (--projection), or accept it with --allow-miss");
+                     o->projection ? "single ranks are large parts of so small a model; accept it "
+                                     "with --allow-miss"
+                                   : "let it be projected (--projection), or accept it with "
+                                     "--allow-miss");
 }
 
 static pare_status perform(const pare_options *o, const struct part *part, const char *config,

@@ -129,9 +129,9 @@ double pare_flop_cost(const pare_flop_matrix *matrix, int64_t rank);
 
 /* One global order of all ranks, by log_alpha (of equals the earlier layer, matrix, rank first):
  * keep[k][i], of list->at[k]'s rank i, is set from the top in blocks of `block` ranks of a matrix
- * as long as the kept ranks' cost is `budget` at most; every matrix keeps its best block. *cost is
- * what they cost; blocks that cost too much by themselves are PARE_USAGE. keep has list->n arrays
- * of each matrix's rank. */
+ * as long as the kept ranks' cost is `budget` at most, and then once more where one block comes
+ * nearer to it; every matrix keeps its best block. *cost is what they cost; blocks that cost too
+ * much by themselves are PARE_USAGE. keep has list->n arrays of each matrix's rank. */
 pare_status pare_flop_project(const pare_flop_list *list, double budget, int64_t block,
                               bool *const *keep, double *cost);
 

@@ -97,6 +97,28 @@ static void keep_blocks(projection *p, int64_t block)
     }
 }
 
+/* One block more where that comes nearer to the budget than staying below it does. */
+static void round_up_once(projection *p, int64_t block)
+{
+    double nearest = p->budget - p->cost, chosen_cost = 0;
+    int64_t chosen = -1, ranks = 0;
+    for (int64_t k = 0; k < p->list->n; k++) {
+        const pare_flop_matrix *m = &p->list->at[k];
+        const int64_t rest = m->rank - p->kept[k], size = rest < block ? rest : block;
+        const double more = pare_flop_cost(m, p->kept[k] + size) - pare_flop_cost(m, p->kept[k]);
+        if (size > 0 && fabs(p->budget - p->cost - more) < nearest) {
+            nearest = fabs(p->budget - p->cost - more);
+            chosen = k;
+            ranks = size;
+            chosen_cost = more;
+        }
+    }
+    if (chosen >= 0) {
+        p->kept[chosen] += ranks;
+        p->cost += chosen_cost;
+    }
+}
+
 /* The best kept[k] ranks of each matrix. */
 static void set_flags(const projection *p)
 {
@@ -124,6 +146,7 @@ static pare_status project(projection *p, int64_t block)
                                    block == 1 ? "" : "s", block == 1 ? "s" : "", p->cost,
                                    p->budget), "take a smaller target");
     keep_blocks(p, block);
+    round_up_once(p, block);
     set_flags(p);
     return PARE_OK;
 }

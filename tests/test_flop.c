@@ -131,8 +131,8 @@ static bool **new_flags(const fixture *f)
     return keep;
 }
 
-/* Ranks stay by their gates, in whole blocks, and what they cost fills the budget but for less than
- * a block. */
+/* Ranks stay by their gates, in whole blocks, and what they cost is the budget but for half a
+ * block. */
 static void test_projection_keeps_the_best_blocks(void **state)
 {
     (void)state;
@@ -156,8 +156,8 @@ static void test_projection_keeps_the_best_blocks(void **state)
                 assert_true(kept > 0);
                 sum += pare_flop_cost(m, kept);
             }
-            assert_true(sum == cost && cost <= budget);
-            assert_true(budget - cost < (double)block * 74 + 1); /* 24 + 50: the widest rank */
+            assert_true(sum == cost); /* a block more or less is no nearer; 24 + 50: its widest */
+            assert_true(fabs(budget - cost) <= (double)block * 74 / 2 + 1);
         }
     assert_status(pare_flop_project(&f.list, 10, 1, keep, &cost), PARE_USAGE);
     close_fixture(&f);
