@@ -213,6 +213,20 @@ static pare_status drop_layers(pare_training *t)
     return PARE_OK;
 }
 
+/* One dropout for all is given to each pass; two are written into the model's config. */
+static void settle_dropout(pare_training *t)
+{
+    const pare_train_options *o = t->options;
+    pare_config *c = &t->model->config;
+    t->dropout = o->dropout;
+    if (o->attention_dropout < 0)
+        return;
+    c->attention_probs_dropout_prob = o->attention_dropout;
+    if (o->dropout >= 0)
+        c->hidden_dropout_prob = c->classifier_dropout = o->dropout;
+    t->dropout = -1;
+}
+
 /* A fresh model gets the task's head, its labels and a line of history. */
 static pare_status prepare_model(pare_training *t)
 {
@@ -250,6 +264,8 @@ static pare_json *recipe_of(const pare_training *t)
     pare_json_set_double(r, "max_grad_norm", o->max_grad_norm);
     pare_json_set_string(r, "optimizer", o->optimizer);
     pare_json_set_double(r, "dropout", o->dropout < 0 ? -1 : o->dropout);
+    if (o->attention_dropout >= 0)
+        pare_json_set_double(r, "attention_dropout", o->attention_dropout);
     pare_json_set_int(r, "max_seq_length", t->max_length);
     pare_json_set_bool(r, "shuffle", o->shuffle);
     pare_json_set_bool(r, "group_by_length", o->group_by_length);
@@ -392,6 +408,7 @@ static pare_status open_parts(pare_training *t, char **checkpoint)
     PARE_TRY(settle_recipe(t, *checkpoint));
     if (!found)
         PARE_TRY(prepare_model(t));
+    settle_dropout(t);
     if (t->options->teacher)
         PARE_TRY(pare_teacher_answers(t));
     pare_dataset_free(t->dataset); /* its texts are not needed any more */

@@ -85,7 +85,7 @@ static pare_status add_gradients(pare_training *t, const int64_t *order, int64_t
     pare_tape tape;
     PARE_TRY(pare_pack(t->step, &t->encoded, order, n, &batch));
     pare_tape_begin(&tape, t->step, t->scratch, &mode);
-    pare_bert_pass pass = {&tape, t->model, &batch, t->options->dropout, NULL, NULL};
+    pare_bert_pass pass = {&tape, t->model, &batch, t->dropout, NULL, NULL};
     PARE_TRY(METHOD(t, forward, &pass));
     pare_tensor *logits = pare_bert_logits(&pass);
     const double weight = 1.0 / (double)update;

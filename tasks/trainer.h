@@ -19,6 +19,8 @@ typedef struct pare_train_options {
     int64_t warmup_steps; /* 0: by warmup_ratio */
     const char *optimizer; /* "adamw" or "bert" */
     double dropout;      /* < 0: the model's config */
+    double attention_dropout; /* < 0: as dropout; else it becomes the model's config, and so does
+                               * dropout */
     int64_t max_seq_length; /* 0: the model's trained length, else 128 */
     bool shuffle;
     bool group_by_length;

@@ -21,6 +21,7 @@ typedef struct pare_training {
     pare_encoded encoded;
     pare_eval_set dev;          /* n == 0: there is none */
     int64_t max_length;
+    double dropout;             /* of every pass that is trained on; < 0: as the config says */
     const double *answers;      /* [encoded.n, n_labels] the teacher's; NULL: there is none */
     pare_optimizer *optimizer;
     pare_progress_state state;

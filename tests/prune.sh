@@ -161,6 +161,18 @@ check "a weight of 1 is another run" sh -c '! cmp -s taught-alone/best.h5 untaug
 # shellcheck disable=SC2086
 run 3 finetune $train --output untaught-2 --teacher sweep.json --max-steps 2
 
+# ---- Two dropouts ----
+losses() { sed -n 's/.*"loss":\([0-9.e-]*\),"learning.*/\1/p' "$1/metrics.jsonl"; }
+# shellcheck disable=SC2086
+run 0 finetune $train --output two --dropout 0.1 --attention-dropout 0.1 --max-steps 2
+# shellcheck disable=SC2086
+run 0 finetune $train --output one --dropout 0.1 --max-steps 2
+# shellcheck disable=SC2086
+run 0 finetune $train --output no-attention --dropout 0.1 --attention-dropout 0 --max-steps 2
+check "the same dropout twice is one" [ "$(losses two)" = "$(losses one)" ]
+check "none in the attention is another" [ "$(losses no-attention)" != "$(losses one)" ]
+check "there are losses" [ -n "$(losses one)" ]
+
 # ---- Learnt ranks ----
 flop="--task SST-2 --data demo/corpus --train-examples 64 --mask-epochs 4 --epochs 1"
 # shellcheck disable=SC2086

@@ -62,7 +62,8 @@ static pare_train_options options(const char *run)
                                 .epochs = 3, .batch_size = 8, .eval_batch_size = 16,
                                 .grad_accumulation = 1, .learning_rate = 1e-3, .warmup_ratio = 0.1,
                                 .weight_decay = 0.01, .max_grad_norm = 1, .optimizer = "adamw",
-                                .dropout = -1, .shuffle = true, .seed = 3, .freeze = "",
+                                .dropout = -1, .attention_dropout = -1, .shuffle = true,
+                                .seed = 3, .freeze = "",
                                 .eval_steps = 7, .save_steps = 5, .keep = 2, .precision = "fp32",
                                 .threads = 1};
 }
