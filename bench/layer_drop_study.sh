@@ -23,6 +23,7 @@ study half-mrpc $half 1,2,3 MRPC
 study half-cola $half 1,2,3 CoLA
 study half-sst2 $half 1,2,3 SST-2 --train-examples 10000
 study half-stsb $half 1,2,3 STS-B
+study half-sst2-20k top:3 1,2,3 SST-2 --train-examples 20000 # as PyTorch's run
 study chance $half 1 RTE,WNLI
 study less $less 1 MRPC,CoLA,STS-B
 study less-sst2 $less 1 SST-2 --train-examples 10000
