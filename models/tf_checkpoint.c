@@ -13,7 +13,8 @@
 enum {
     MAX_SHARDS = 1024,
     MAX_ENTRIES = 1 << 15, /* a BERT-large and what its optimiser keeps are 1,200 */
-    VERSION = 1            /* of the format: files may ask for a later reader */
+    VERSION = 1,           /* of the format: files may ask for a later reader */
+    SERIAL = 1 << 20       /* bytes whose CRC one thread takes alone */
 };
 
 static const char INDEX[] = ".index";
@@ -368,7 +369,11 @@ static pare_status check_parts(const reader *r)
             return pare_fail(PARE_INPUT, "%s: tensor %.100s: its data overlap those of %.100s",
                              r->path, p->name, before->name);
     }
-    pare_parallel((int64_t)r->n_parts, check_part, &job);
+    if (r->file->bytes > SERIAL)
+        pare_parallel((int64_t)r->n_parts, check_part, &job);
+    else /* too little to wake threads for */
+        for (size_t i = 0; i < r->n_parts; i++)
+            check_part(&job, (int64_t)i);
     if (job.bad == (int64_t)r->n_parts)
         return PARE_OK;
     return pare_hint(pare_fail(PARE_INPUT, "%s: tensor %.100s: the CRC-32C of its data differs",
