@@ -1,5 +1,6 @@
 /* test_tf_checkpoint.c: TensorFlow's checkpoints, and entries that must be refused. Some of them
- * TensorFlow itself has written (tests/make_tf_fixture.py); the others are by tests/tf_writer.h. Broken tables: test_tf_damage.c. */
+ * TensorFlow itself has written (tests/make_tf_fixture.py); the others are by tests/tf_writer.h.
+ * Broken tables: test_tf_damage.c. */
 #include "tests/tf_tiny.h"
 
 /* ---- What is read ---- */

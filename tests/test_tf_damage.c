@@ -182,7 +182,7 @@ static void close_victim(victim *v)
 static bool is_refused(const victim *v, const pare_model *want, size_t n)
 {
     pare_model *m = NULL;
-    assert_int_equal(remove(v->path), 0); /* some file systems flush a file that is cut to nothing */
+    assert_int_equal(remove(v->path), 0); /* else some file systems flush each one */
     test_file_write(v->path, v->at, n);
     pare_status status = pare_import(v->dir, &m);
     if (status == PARE_OK)
