@@ -17,6 +17,7 @@
 
 typedef struct import {
     const char *directory;
+    const char *config_name;
     char *config_path;
     char *weights;      /* the file's name inside the directory */
     pare_json *json;    /* of config.json */
@@ -157,9 +158,9 @@ static pare_status refuse_missing(const import *in, const char *name)
     pare_fail(PARE_INPUT, "%s/%s: tensor %s is missing", in->directory, in->weights, name);
     if (in->file->n == 0)
         return pare_hint(PARE_INPUT, "the file holds no tensors");
-    return pare_hint(PARE_INPUT, "the file holds %zu tensors, the first is %s; config.json says "
+    return pare_hint(PARE_INPUT, "the file holds %zu tensors, the first is %s; %s says "
                      "num_hidden_layers %lld", in->file->n, in->file->tensors[0].name,
-                     (long long)in->config.num_hidden_layers);
+                     in->config_name, (long long)in->config.num_hidden_layers);
 }
 
 /* There, and of the shape that config.json makes it. */
@@ -172,9 +173,9 @@ static pare_status check_tensor(const import *in, const pare_slot *slot)
         return refuse_missing(in, slot->name);
     if (t->rank != slot->rank ||
         memcmp(t->shape, shape, (size_t)slot->rank * sizeof *shape) != 0)
-        return pare_fail(PARE_INPUT, "%s/%s: tensor %s has the shape %s; config.json makes it %s",
+        return pare_fail(PARE_INPUT, "%s/%s: tensor %s has the shape %s; %s makes it %s",
                          in->directory, in->weights, t->name,
-                         pare_shape_text(t->rank, t->shape, got, sizeof got),
+                         pare_shape_text(t->rank, t->shape, got, sizeof got), in->config_name,
                          pare_shape_text(slot->rank, shape, want, sizeof want));
     return PARE_OK;
 }
@@ -340,6 +341,7 @@ static pare_status find_config(import *in)
 {
     static const char *const names[] = {"config.json", "bert_config.json"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        in->config_name = names[i];
         in->config_path = pare_arena_printf(in->file->arena, "%s/%s", in->directory, names[i]);
         if (!in->config_path)
             return PARE_MEMORY;
