@@ -40,7 +40,7 @@ run 2 finetune
 says "error: pare finetune needs --model"
 says "help: "
 run 2 import only-one
-says "HF_DIR OUT.h5"
+says "needs DIR OUT.h5"
 run 2 tokenize
 says "--vocab"
 run 2 finetune --config missing-value.ini --batch-size x
@@ -51,7 +51,7 @@ says "PARE_KERNELS"
 
 # ---- Colours and streams ----
 run 2 import --color=always a
-says "HF_DIR"
+says "DIR OUT.h5"
 "$pare" verify --color=always nothing.h5 >out 2>err
 check "--color=always colours" grep -q "$(printf '\033')" err
 "$pare" verify nothing.h5 >out 2>err
