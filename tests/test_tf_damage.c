@@ -88,6 +88,28 @@ static void test_wrong_blocks(void **state)
     free(key);
 }
 
+/* A block's first key repeats nothing, though there was a key in the block before it. */
+static void test_second_block(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *says;
+    } cases[] = {{"\1\1\1kv" END, "block at byte 18: a key repeats more"},
+                 {"\0\1\1jv" END, "block at byte 18: a key is not greater"},
+                 {"\0\1\1kv" END, NULL}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        bytes block = {0}, file = {0};
+        handle at[2];
+        put(&block, BLOCK("\0\1\1jv" END));
+        at[0] = table_block(&file, &block, NOT_PACKED);
+        put(&block, cases[i].text, 13);
+        at[1] = table_block(&file, &block, NOT_PACKED);
+        table_end(&file, at, 2, NOT_PACKED);
+        assert_table(&file, cases[i].says, 2);
+        free(file.at);
+    }
+}
+
 static void test_wrong_places(void **state)
 {
     (void)state;
@@ -359,6 +381,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_wrong_blocks),
+        cmocka_unit_test(test_second_block),
         cmocka_unit_test(test_wrong_places),
         cmocka_unit_test(test_many_entries),
         cmocka_unit_test(test_damage),
