@@ -64,6 +64,8 @@ static void test_wrong_blocks(void **state)
                 "an entry leaves it"); /* -1 */
     check_block(BLOCK("\0\1\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\0kv" END), NOT_PACKED,
                 "an entry leaves it"); /* 12 bytes of a number */
+    check_block(BLOCK("\0\1\x81\x80\x80\x80\x80\x80\x80\x80\x80\2kv" END), NOT_PACKED,
+                "an entry leaves it"); /* 2^64 + 1 */
     check_block(BLOCK("\1\1\1kv" END), NOT_PACKED, "repeats more than the key before it has");
     check_block(BLOCK("\0\1\1kv\2\1\1lv" END), NOT_PACKED, "repeats more");
     check_block(BLOCK("\xff\xff\xff\xff\xff\xff\xff\xff\xff\1\1\1kv" END), NOT_PACKED,
@@ -86,6 +88,20 @@ static void test_wrong_blocks(void **state)
     key[3] = 1;
     check_block(key, 4 + 513 + 8, NOT_PACKED, NULL);
     free(key);
+}
+
+/* Half a megabyte that unpacks to 9, all of it one letter: more than a block may have. */
+static void test_large_block(void **state)
+{
+    (void)state;
+    enum { SIZE = 9 << 20 };
+    bytes packed = {0};
+    put_varint(&packed, SIZE);
+    put_literal(&packed, (const unsigned char *)"aaaa", 4);
+    for (int left = SIZE - 4; left > 0; left -= left < 64 ? left : 64)
+        put_copy(&packed, left < 64 ? (size_t)left : 64, 4);
+    check_block((const char *)packed.at, packed.n, PACKED, "announces more bytes than");
+    free(packed.at);
 }
 
 /* A block's first key repeats nothing, though there was a key in the block before it. */
@@ -381,6 +397,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_wrong_blocks),
+        cmocka_unit_test(test_large_block),
         cmocka_unit_test(test_second_block),
         cmocka_unit_test(test_wrong_places),
         cmocka_unit_test(test_many_entries),
