@@ -104,7 +104,7 @@ tsan-test: export TSAN_OPTIONS = ignore_noninstrumented_modules=1 $(TSAN)
 tsan-test:
 	$(call again,tsan,thread) CC=$(CLANG)
 # What takes minutes under valgrind is left to asan-test; libgomp keeps its team until the end.
-valgrind-test: $(filter-out %gemm %hostile %store %table %tokenizer,$(TESTS))
+valgrind-test: $(filter-out %gemm %hostile %damage %store %table %tokenizer,$(TESTS))
 	@UNDER="valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
 	    --suppressions=tests/valgrind.suppress" tests/run.sh $^
 

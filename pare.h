@@ -41,7 +41,8 @@ const char *pare_error_hint(void);
 typedef struct pare_model pare_model;
 
 /* Reads a Hugging Face directory (config.json, vocab.txt or tokenizer.json, model.safetensors or
- * pytorch_model.bin). On success *out is the caller's, to be given to pare_model_free. */
+ * pytorch_model.bin) or one of google-research/bert (bert_config.json, vocab.txt, a checkpoint of
+ * TensorFlow). On success *out is the caller's, to be given to pare_model_free. */
 pare_status pare_import(const char *directory, pare_model **out);
 
 /* Writes a directory that transformers loads with equal logits. It is made if it is missing; each

@@ -1,4 +1,4 @@
-/* cmd_import.c: pare import HF_DIR OUT.h5. */
+/* cmd_import.c: pare import DIR OUT.h5. */
 #include "cli/console.h"
 #include "cli/options.h"
 #include "core/checksum.h"

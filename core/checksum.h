@@ -1,4 +1,4 @@
-/* checksum.h: CRC-32 and inflate through zlib (the only user of its header), and SHA-256. */
+/* checksum.h: CRC-32 and inflate through zlib (the only user of its header), CRC-32C, SHA-256. */
 #ifndef PARE_CORE_CHECKSUM_H
 #define PARE_CORE_CHECKSUM_H
 
@@ -11,6 +11,9 @@ uint32_t pare_crc32(uint32_t crc, const void *bytes, size_t size);
 
 /* The CRC-32 of a text whose first part has the CRC `a` and whose last size_b bytes have `b`. */
 uint32_t pare_crc32_join(uint32_t a, uint32_t b, uint64_t size_b);
+
+/* CRC-32C (Castagnoli's polynomial, RFC 3720), which leveldb and TensorFlow use. In one thread. */
+uint32_t pare_crc32c(uint32_t crc, const void *bytes, size_t size);
 
 /* SHA-256 (FIPS 180-4), as 64 hexadecimal digits and a NUL. */
 void pare_sha256_hex(const void *bytes, size_t size, char hex[65]);

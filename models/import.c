@@ -1,4 +1,4 @@
-/* import.c: a Hugging Face directory becomes a model.
+/* import.c: a directory of Hugging Face's or of TensorFlow's becomes a model.
  *
  * Nothing is allocated on a config's word: the weights' file is opened first, every tensor that the
  * config asks for is looked up in it and its shape compared, and only then the model is made and
@@ -11,11 +11,13 @@
 #include "models/bounded_json.h"
 #include "models/model.h"
 #include "models/safetensors.h"
+#include "models/tf_checkpoint.h"
 #include "models/torch_file.h"
 #include "models/vocabulary.h"
 
 typedef struct import {
     const char *directory;
+    const char *config_name;
     char *config_path;
     char *weights;      /* the file's name inside the directory */
     pare_json *json;    /* of config.json */
@@ -90,6 +92,23 @@ static pare_status read_weights(import *in, const struct weights_row *row, const
     return status;
 }
 
+/* TensorFlow's, where Hugging Face's are not: its name is no fixed one. */
+static pare_status open_checkpoint(import *in)
+{
+    PARE_TRY(pare_tf_find(in->directory, in->file->arena, &in->weights));
+    if (!in->weights) {
+        pare_fail(PARE_INPUT, "%s: holds no model.safetensors, pytorch_model.bin or *.ckpt.index",
+                  in->directory);
+        return pare_hint(PARE_INPUT, "weights in other formats (.h5, .msgpack) are not read: save "
+                         "them from transformers with save_pretrained");
+    }
+    char *path = pare_arena_printf(in->file->arena, "%s/%s", in->directory, in->weights);
+    if (!path)
+        return PARE_MEMORY;
+    PARE_TRY(pare_tf_read(path, in->file));
+    return pare_foreign_sort(in->file, path);
+}
+
 /* The first format that is there. */
 static pare_status open_weights(import *in)
 {
@@ -103,10 +122,7 @@ static pare_status open_weights(import *in)
         PARE_TRY(read_weights(in, row, path));
         return pare_foreign_sort(in->file, path);
     }
-    pare_fail(PARE_INPUT, "%s: holds neither model.safetensors nor pytorch_model.bin",
-              in->directory);
-    return pare_hint(PARE_INPUT, "weights of TensorFlow and Flax are not read: save them from "
-                     "transformers with save_pretrained");
+    return open_checkpoint(in);
 }
 
 /* ---- Tensors by name ---- */
@@ -142,9 +158,9 @@ static pare_status refuse_missing(const import *in, const char *name)
     pare_fail(PARE_INPUT, "%s/%s: tensor %s is missing", in->directory, in->weights, name);
     if (in->file->n == 0)
         return pare_hint(PARE_INPUT, "the file holds no tensors");
-    return pare_hint(PARE_INPUT, "the file holds %zu tensors, the first is %s; config.json says "
+    return pare_hint(PARE_INPUT, "the file holds %zu tensors, the first is %s; %s says "
                      "num_hidden_layers %lld", in->file->n, in->file->tensors[0].name,
-                     (long long)in->config.num_hidden_layers);
+                     in->config_name, (long long)in->config.num_hidden_layers);
 }
 
 /* There, and of the shape that config.json makes it. */
@@ -157,9 +173,9 @@ static pare_status check_tensor(const import *in, const pare_slot *slot)
         return refuse_missing(in, slot->name);
     if (t->rank != slot->rank ||
         memcmp(t->shape, shape, (size_t)slot->rank * sizeof *shape) != 0)
-        return pare_fail(PARE_INPUT, "%s/%s: tensor %s has the shape %s; config.json makes it %s",
+        return pare_fail(PARE_INPUT, "%s/%s: tensor %s has the shape %s; %s makes it %s",
                          in->directory, in->weights, t->name,
-                         pare_shape_text(t->rank, t->shape, got, sizeof got),
+                         pare_shape_text(t->rank, t->shape, got, sizeof got), in->config_name,
                          pare_shape_text(slot->rank, shape, want, sizeof want));
     return PARE_OK;
 }
@@ -320,14 +336,27 @@ static pare_status add_history(const import *in, pare_model *model)
     return pare_model_add_history(model, event);
 }
 
+/* config.json, or as Google's own directories call it. */
+static pare_status find_config(import *in)
+{
+    static const char *const names[] = {"config.json", "bert_config.json"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        in->config_name = names[i];
+        in->config_path = pare_arena_printf(in->file->arena, "%s/%s", in->directory, names[i]);
+        if (!in->config_path)
+            return PARE_MEMORY;
+        if (pare_path_exists(in->config_path))
+            return PARE_OK;
+    }
+    return pare_hint(pare_fail(PARE_INPUT, "%s: holds neither config.json nor bert_config.json",
+                               in->directory),
+                     "name a directory that transformers' save_pretrained has written, or one "
+                     "with a checkpoint of google-research/bert");
+}
+
 static pare_status read_config(import *in)
 {
-    in->config_path = pare_arena_printf(in->file->arena, "%s/config.json", in->directory);
-    if (!in->config_path)
-        return PARE_MEMORY;
-    if (!pare_path_exists(in->config_path))
-        return pare_hint(pare_fail(PARE_INPUT, "%s: there is no such file", in->config_path),
-                         "name a directory that transformers' save_pretrained has written");
+    PARE_TRY(find_config(in));
     PARE_TRY(pare_bounded_json_read(in->config_path, &in->json));
     return pare_config_read(in->json, in->config_path, &in->config);
 }

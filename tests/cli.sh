@@ -40,7 +40,7 @@ run 2 finetune
 says "error: pare finetune needs --model"
 says "help: "
 run 2 import only-one
-says "HF_DIR OUT.h5"
+says "needs DIR OUT.h5"
 run 2 tokenize
 says "--vocab"
 run 2 finetune --config missing-value.ini --batch-size x
@@ -51,7 +51,7 @@ says "PARE_KERNELS"
 
 # ---- Colours and streams ----
 run 2 import --color=always a
-says "HF_DIR"
+says "DIR OUT.h5"
 "$pare" verify --color=always nothing.h5 >out 2>err
 check "--color=always colours" grep -q "$(printf '\033')" err
 "$pare" verify nothing.h5 >out 2>err
@@ -154,6 +154,16 @@ run 0 inspect tiny.h5
 run 0 export tiny.h5 exported
 run 0 import exported again.h5
 run 4 import exported no/such/folder/out.h5
+mkdir google
+cp "$tiny"/../tf/fine-tuned/* "$tiny/../tf/bert_config.json" "$tiny/vocab.txt" google
+run 0 import google google.h5
+run 0 export google.h5 from-google
+check "a TensorFlow checkpoint gives the same weights" \
+    cmp -s from-google/model.safetensors "$tiny/model.safetensors"
+rm google/model.ckpt-7.data-00001-of-00002
+run 3 import google google.h5
+says "error: google/model.ckpt-7.data-00001-of-00002: there is no such file"
+says "help: a checkpoint is the index and all its files of data"
 printf 'a\tb\n\nlast' | "$pare" predict --model tiny.h5 --logits >out 2>err
 check "predict answers every line" \
     [ "$(grep -c '^{"index":.*"label":.*"probability":.*"logits":\[' out)" -eq 3 ]

@@ -306,12 +306,12 @@ static void test_absent_files(void **state)
     char dir[TEST_PATH];
     assert_refused("/no/such/directory", "is no directory");
     make_directory(dir);
-    assert_refused(dir, "neither model.safetensors nor pytorch_model.bin");
+    assert_refused(dir, "holds no model.safetensors, pytorch_model.bin or *.ckpt.index");
     copy_file(DATA "tiny/model.safetensors", dir, "model.safetensors");
     remove_file(dir, "vocab.txt");
     assert_refused(dir, "neither vocab.txt nor tokenizer.json");
     remove_file(dir, "config.json");
-    assert_refused(dir, "config.json: there is no such file");
+    assert_refused(dir, "holds neither config.json nor bert_config.json");
 }
 
 /* ---- Vocabulary ---- */

@@ -162,7 +162,7 @@ static void test_errors_name_the_option_and_the_next_step(void **state)
     pare_options_free(&o);
     expect_usage(PARSE(&o, "finetune", "extra"), "\"extra\"", "--help");
     pare_options_free(&o);
-    expect_usage(PARSE(&o, "import", "one"), "HF_DIR OUT.h5", "pare import HF_DIR OUT.h5");
+    expect_usage(PARSE(&o, "import", "one"), "DIR OUT.h5", "pare import DIR OUT.h5");
     pare_options_free(&o);
 }
 
