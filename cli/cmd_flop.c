@@ -135,7 +135,7 @@ static pare_mask_options mask_options(const pare_options *o)
         .multiplier_learning_rate = o->multiplier_learning_rate,
         .gate_schedule = o->gate_schedule, .noam_warmup = o->noam_warmup,
         .noam_dimension = o->noam_dimension, .ramp = o->ramp, .mask_rule = o->mask_rule,
-        .guard = o->guard, .projection = o->projection,
+        .guard = o->guard, .fold = o->fold, .projection = o->projection,
         .regularization_scale = o->regularization_scale};
 }
 
@@ -172,7 +172,7 @@ static pare_status factorize_model(const pare_options *o, const pare_flop_option
         return pare_hint(pare_fail(PARE_USAGE, "both --target and --gates are given"),
                          "--target drops ranks now, --gates are for pare flop train");
     if (o->target >= 0)
-        return pare_flop_truncate(model, f->which, o->target, order, out);
+        return pare_flop_truncate(model, f->which, o->target, order, pare_mask_fold(o->fold), out);
     return o->gates ? pare_flop_gated(model, f->which, f->start, f->gate_mean, f->gate_spread,
                                       (uint64_t)o->seed, out)
                     : pare_flop_factorize(model, f->which, false, out);

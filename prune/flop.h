@@ -51,6 +51,10 @@ typedef enum pare_flop_order {
 /* Writes that order into the gates' log_alpha. Ranks must be as pare_flop_factorize left them. */
 void pare_flop_rank_by(const pare_flop_list *list, pare_flop_order order);
 
+/* Which matrices are multiplied back to dense: those that are smaller so, or those that are faster,
+ * too, by a measurement at 800 rows: not the same on every machine, and larger than the target. */
+typedef enum pare_flop_fold { PARE_FLOP_FOLD_SIZE, PARE_FLOP_FOLD_TIME } pare_flop_fold;
+
 /* ---- gates ---- */
 
 /* How likely a gate is to be open: sigmoid(log_alpha - beta log(0.1 / 1.1)). */
@@ -140,19 +144,25 @@ pare_status pare_flop_project(const pare_flop_list *list, double budget, int64_t
 int64_t pare_flop_rank_block(int64_t rank);
 int64_t pare_flop_block(const pare_flop_list *list);
 
+/* Whether y = x·W is faster than y = (x·P)·Q of that rank here and now, at 800 rows: by the median
+ * of several turns; false without memory. */
+bool pare_flop_dense_is_faster(int64_t in, int64_t out, int64_t rank);
+
 /* Factorised and truncated without learning: ranks go by that order until `target` of all the
  * encoder's weights are gone. A target that the matrices cannot reach is PARE_USAGE. */
 pare_status pare_flop_truncate(const pare_model *dense, const bool which[PARE_MATRICES],
-                               double target, pare_flop_order order, pare_model **out);
+                               double target, pare_flop_order order, pare_flop_fold fold,
+                               pare_model **out);
 
 /* What the list's matrices may cost, so that `target` of the dense encoder's weights goes;
  * PARE_USAGE if they are too few. */
 pare_status pare_flop_budget(const pare_flop_list *list, double encoder, double target,
                              double *budget);
 
-/* The model with the kept ranks only, their gates z[k][i] folded into the factors; a matrix that is
- * smaller multiplied back becomes dense. No gates are left. The history tells. */
+/* The model with the kept ranks only, their gates z[k][i] folded into the factors; a matrix that
+ * `fold` says is better multiplied back becomes dense. No gates are left. The history tells. */
 pare_status pare_flop_compact(const pare_model *old, const pare_flop_list *list,
-                              bool *const *keep, real *const *z, pare_model **out);
+                              bool *const *keep, real *const *z, pare_flop_fold fold,
+                              pare_model **out);
 
 #endif

@@ -177,11 +177,13 @@ static int64_t count_kept(const bool *keep, int64_t n)
     return kept;
 }
 
-/* The new rank of a matrix: 0, dense, where that is no larger. */
-static int64_t new_rank(const pare_flop_matrix *m, const bool *keep)
+/* The new rank of a matrix: 0, dense, where that is no larger, or faster. */
+static int64_t new_rank(const pare_flop_matrix *m, const bool *keep, pare_flop_fold fold)
 {
     const int64_t kept = count_kept(keep, m->rank);
-    return kept * (m->in + m->out) < m->in * m->out ? kept : 0;
+    if (kept * (m->in + m->out) >= m->in * m->out)
+        return 0;
+    return fold == PARE_FLOP_FOLD_TIME && pare_flop_dense_is_faster(m->in, m->out, kept) ? 0 : kept;
 }
 
 /* p's and q's kept ranks; the gate goes half into each, so that both stay of like size. */
@@ -259,7 +261,8 @@ static pare_status fill(const pare_flop_list *list, bool *const *keep, real *con
 }
 
 pare_status pare_flop_compact(const pare_model *old, const pare_flop_list *list,
-                              bool *const *keep, real *const *z, pare_model **out)
+                              bool *const *keep, real *const *z, pare_flop_fold fold,
+                              pare_model **out)
 {
     const int64_t layers = old->config.num_hidden_layers;
     pare_config config = old->config;
@@ -271,7 +274,8 @@ pare_status pare_flop_compact(const pare_model *old, const pare_flop_list *list,
     for (int64_t i = 0; i < layers; i++)
         shapes[i] = pare_config_layer(&old->config, i);
     for (int64_t k = 0; k < list->n; k++)
-        shapes[list->at[k].layer].rank[list->at[k].matrix] = new_rank(&list->at[k], keep[k]);
+        shapes[list->at[k].layer].rank[list->at[k].matrix] =
+            new_rank(&list->at[k], keep[k], fold);
     config.layers = shapes;
     config.gated = false;
     pare_status status = pare_model_like(old, &config, &new);

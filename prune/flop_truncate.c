@@ -35,7 +35,8 @@ pare_status pare_flop_budget(const pare_flop_list *list, double encoder, double 
 }
 
 static pare_status truncate_model(pare_arena *arena, pare_model *factorised, double encoder,
-                                  double target, pare_flop_order order, pare_model **out)
+                                  double target, pare_flop_order order, pare_flop_fold fold,
+                                  pare_model **out)
 {
     pare_flop_list list;
     choice c;
@@ -45,11 +46,12 @@ static pare_status truncate_model(pare_arena *arena, pare_model *factorised, dou
     PARE_TRY(new_choice(arena, &list, &c));
     pare_flop_rank_by(&list, order);
     PARE_TRY(pare_flop_project(&list, budget, pare_flop_block(&list), c.keep, &cost));
-    return pare_flop_compact(factorised, &list, c.keep, c.z, out);
+    return pare_flop_compact(factorised, &list, c.keep, c.z, fold, out);
 }
 
 pare_status pare_flop_truncate(const pare_model *dense, const bool which[PARE_MATRICES],
-                               double target, pare_flop_order order, pare_model **out)
+                               double target, pare_flop_order order, pare_flop_fold fold,
+                               pare_model **out)
 {
     pare_model *factorised = NULL;
     *out = NULL;
@@ -58,7 +60,7 @@ pare_status pare_flop_truncate(const pare_model *dense, const bool which[PARE_MA
         arena ? pare_flop_factorize(dense, which, true, &factorised) : PARE_MEMORY;
     if (status == PARE_OK)
         status = truncate_model(arena, factorised, (double)pare_model_encoder_parameters(dense),
-                                target, order, out);
+                                target, order, fold, out);
     pare_model_free(factorised);
     pare_arena_free(arena);
     return status;

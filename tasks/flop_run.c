@@ -324,7 +324,8 @@ static pare_status truncate_all(const pare_flop_state *s)
         if (pare_path_exists(s->models[i].compact))
             continue;
         note_phase(s, "truncate", s->models[i].compact);
-        status = pare_flop_truncate(dense, s->options->which, s->models[i].gone, order, &smaller);
+        status = pare_flop_truncate(dense, s->options->which, s->models[i].gone, order,
+                                    pare_mask_fold(s->options->masks.fold), &smaller);
         if (status == PARE_OK)
             status = pare_model_save(smaller, s->models[i].compact);
         pare_model_free(smaller);

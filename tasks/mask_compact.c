@@ -142,7 +142,8 @@ static pare_status choose(const pare_masks *m, double target, selection *s, pare
 static pare_status compact(pare_arena *arena, const pare_masks *m, pare_model *model,
                            const selection *s, const pare_encoded *encoded, pare_model **out)
 {
-    PARE_TRY(pare_flop_compact(model, &m->list, s->keep, s->z, out));
+    PARE_TRY(pare_flop_compact(model, &m->list, s->keep, s->z,
+                               pare_mask_fold(m->options.fold), out));
     PARE_TRY(put_in_force(m, model, s));
     return encoded ? compare_logits(arena, model, *out, encoded) : PARE_OK;
 }

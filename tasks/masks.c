@@ -14,6 +14,11 @@ pare_flop_rule pare_mask_rule(const char *name)
     return strcmp(name, "stretch") == 0 ? PARE_FLOP_STRETCH : PARE_FLOP_TOPK;
 }
 
+pare_flop_fold pare_mask_fold(const char *name)
+{
+    return strcmp(name, "time") == 0 ? PARE_FLOP_FOLD_TIME : PARE_FLOP_FOLD_SIZE;
+}
+
 /* ---- sizes ---- */
 
 double pare_masks_gone(const pare_flop_list *list, double encoder, double cost)
@@ -96,6 +101,7 @@ static void recipe(const pare_training *t, pare_json *r)
     pare_json_set_double(r, "ramp", o->ramp);
     pare_json_set_string(r, "mask_rule", o->mask_rule);
     pare_json_set_string(r, "guard", o->guard);
+    pare_json_set_string(r, "fold", o->fold);
     pare_json_set_bool(r, "projection", o->projection);
     pare_json_set_double(r, "regularization_scale", o->regularization_scale);
 }

@@ -34,6 +34,7 @@ typedef struct pare_mask_options {
     const char *mask_rule; /* "topk" or "stretch": the gates at evaluation and compaction */
     const char *guard;     /* "always", "held" (after the ramp) or "never": shift the gates where
                             * the expected sparsity is more than 0.005 from its target */
+    const char *fold;      /* "size" or "time": pare_flop_fold */
     bool projection;       /* compact to the target exactly; else to what the mask leaves */
     double regularization_scale; /* adds scale * w to the gradients of all factors */
 } pare_mask_options;
@@ -50,8 +51,9 @@ typedef struct pare_masks {
 
 extern const pare_method pare_masks_method;
 
-/* The pare_flop_mask rule of that name. */
+/* The pare_flop_mask rule and the pare_flop_fold of that name. */
 pare_flop_rule pare_mask_rule(const char *name);
+pare_flop_fold pare_mask_fold(const char *name);
 
 /* What of the dense encoder's weights is gone if the factorised ones cost so much. */
 double pare_masks_gone(const pare_flop_list *list, double encoder, double cost);

@@ -209,6 +209,7 @@ static void test_compacted_model_answers_as_the_masked_one(void **state)
                 gates_of(&f, k)[i] = (real)(6 * pare_random_normal(3, PARE_RANDOM_DATA, (uint64_t)k,
                                                                    (uint64_t)i) + (k % 3 - 1) * 4);
         pare_masks masks = {.options = {.temperature = 1, .encoder = f.list.dense,
+                                        .fold = "size",
                                         .mask_rule = rule == PARE_FLOP_TOPK ? "topk" : "stretch"},
                             .list = f.list};
         pare_model *smaller = NULL;
@@ -246,7 +247,7 @@ static pare_flop_options options(const char *run)
                   .threads = 1, .distill_weight = 0.5},
         .masks = {.temperature = 1, .learning_rate = 1e-3, .gate_schedule = "constant",
                   .noam_warmup = 200, .noam_dimension = 768, .ramp = 0.5, .mask_rule = "topk",
-                  .guard = "always", .projection = true},
+                  .guard = "always", .fold = "size", .projection = true},
         .method = "flop", .target = -1, .targets = {0.2, 0.5}, .n_targets = 2, .mask_epochs = 3,
         .start = PARE_FLOP_START_MATRIX, .gate_mean = 2.94, .gate_spread = 2, .final_epochs = 1,
         .distill = true, .max_score_drop = -1};
