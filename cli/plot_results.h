@@ -17,8 +17,8 @@
 pare_status pare_plot_heads(pare_json *const *results, const char *const *names, int n,
                             const char *folder);
 
-/* Results of pare sweep, by task: score and forward time against layers dropped, a line a strategy,
- * and the scores of all seeds. */
+/* Results of pare sweep, all together, by task: score and forward time against layers dropped, a
+ * line a strategy, and the scores of all seeds. */
 pare_status pare_plot_sweep(pare_json *const *results, const char *const *names, int n,
                             const char *folder);
 

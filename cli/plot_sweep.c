@@ -201,12 +201,57 @@ static pare_status plot_tasks(pare_drawing *d, pare_json *const *results, const 
     return PARE_OK;
 }
 
+static bool is_sweep(const pare_json *result)
+{
+    return pare_json_is_array(pare_json_get(result, "summary")) &&
+           pare_json_is_array(pare_json_get(result, "cells"));
+}
+
+/* One sweep's points and cells behind those of others; its times stay beside its points. */
+static void join(pare_json *to, const pare_json *from)
+{
+    const pare_json *summary = pare_json_get(from, "summary");
+    const pare_json *cells = pare_json_get(from, "cells");
+    const pare_json *times = pare_json_get(pare_json_get(from, "timing"), "summary");
+    for (size_t i = 0; i < pare_json_size(summary); i++) {
+        const pare_json *time = pare_json_at(times, i);
+        pare_json_append(pare_json_get(to, "summary"), pare_json_copy(pare_json_at(summary, i)));
+        pare_json_append(pare_json_get(pare_json_get(to, "timing"), "summary"),
+                         time ? pare_json_copy(time) : pare_json_new_object());
+    }
+    for (size_t i = 0; i < pare_json_size(cells); i++)
+        pare_json_append(pare_json_get(to, "cells"), pare_json_copy(pare_json_at(cells, i)));
+}
+
+static pare_json *joined(pare_json *const *results, int n)
+{
+    pare_json *all = pare_json_new_object(), *timing = pare_json_new_object();
+    pare_json_set(all, "summary", pare_json_new_array());
+    pare_json_set(all, "cells", pare_json_new_array());
+    pare_json_set(timing, "summary", pare_json_new_array());
+    pare_json_set(all, "timing", timing);
+    for (int i = 0; i < n; i++)
+        if (is_sweep(results[i]))
+            join(all, results[i]);
+    return all;
+}
+
 pare_status pare_plot_sweep(pare_json *const *results, const char *const *names, int n,
                             const char *folder)
 {
+    const char *name = NULL;
+    int sweeps = 0;
     for (int i = 0; i < n; i++)
-        if (pare_json_is_array(pare_json_get(results[i], "summary")) &&
-            pare_json_is_array(pare_json_get(results[i], "cells")))
-            PARE_TRY(pare_drawing_run(plot_tasks, results + i, names + i, 1, folder));
-    return PARE_OK;
+        if (is_sweep(results[i])) {
+            name = names[i];
+            sweeps++;
+        }
+    if (sweeps == 0)
+        return PARE_OK;
+    if (sweeps > 1)
+        name = "sweeps";
+    pare_json *all = joined(results, n);
+    const pare_status status = pare_drawing_run(plot_tasks, &all, &name, 1, folder);
+    pare_json_free(all);
+    return status;
 }
