@@ -297,18 +297,23 @@ void pare_json_append_double(pare_json *array, double value)
 
 /* ---- Writing ---- */
 
-/* Text that grows as jansson hands over pieces. */
+/* Text that grows as jansson hands over pieces. It goes on after a failure where the piece was an
+ * object's key: so the failure is remembered, and the next piece fails too. */
 typedef struct growing {
     char *text;
     size_t size, room;
+    bool failed;
 } growing;
 
 static int growing_add(const char *piece, size_t size, void *context)
 {
     growing *g = context;
+    if (g->failed)
+        return -1;
     if (size >= g->room - g->size) { /* one byte is kept for the NUL */
         size_t room = 2 * g->room + size;
         char *text = pare_realloc(g->text, room);
+        g->failed = !text;
         if (!text)
             return -1;
         g->text = text;

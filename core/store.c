@@ -5,6 +5,7 @@
  * an array lies, of what type and shape. The bytes are then read straight into their place. */
 #include "core/store_hdf5.h"
 
+#include <errno.h>
 #include <hdf5.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -19,9 +20,8 @@
 #include "core/checksum.h"
 #include "core/memory.h"
 
-#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-#error "stores are little-endian, and so must be the machine"
-#endif
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "stores are little-endian, and so must be the machine");
 
 enum {
     LONGEST_ATTRIBUTE = 32 << 10, /* bytes of a string; longer ones are datasets */
@@ -177,6 +177,7 @@ typedef struct session {
 static bool session_begin(session *s, const pare_input *in, pare_output *out)
 {
     file_info info = {in, out};
+    errno = 0;
     pthread_mutex_lock(&hdf5_lock);
     if (H5dont_atexit() >= 0) /* once, and not in a program that used HDF5 before */
         atexit(close_at_exit);
@@ -208,7 +209,8 @@ static herr_t keep_reason(unsigned n, const H5E_error2_t *error, void *reason)
 
 static pare_status fail_hdf5(pare_status code, const char *path)
 {
-    const char *reason = "no reason is given";
+    const char *reason = errno == ENOMEM ? "out of memory" : "no reason is given";
+    code = errno == ENOMEM ? PARE_MEMORY : code; /* session_begin cleared it */
     hdf5_leaks = true;
     H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_reason, &reason);
     return pare_fail(code, "%s: HDF5: %s", path, reason);
@@ -556,10 +558,9 @@ static herr_t scan_group(scanner *s, const char *name, hid_t group)
     inner.prefix = pare_arena_printf(s->found->arena, "%s%s/", s->prefix, name);
     if (inner.depth > MAX_DEPTH)
         return refuse(s, name, "groups lie more than %d deep", MAX_DEPTH);
-    hsize_t index = 0;
-    herr_t result = -1;
-    if (inner.prefix)
-        result = H5Literate(group, H5_INDEX_NAME, H5_ITER_INC, &index, scan_link, &inner);
+    hsize_t at = 0;
+    const herr_t result =
+        inner.prefix ? H5Literate(group, H5_INDEX_NAME, H5_ITER_INC, &at, scan_link, &inner) : -1;
     s->status = inner.prefix ? inner.status : PARE_MEMORY;
     return result;
 }
@@ -584,13 +585,12 @@ pare_status pare_hdf5_list(const char *path, pare_contents *found)
 {
     session work;
     scanner s = {.path = path, .found = found, .prefix = ""};
-    hsize_t index = 0;
+    hsize_t index = 0, link = 0;
     bool good = session_begin(&work, found->in, NULL);
     hid_t file = good ? H5Fopen("pare", H5F_ACC_RDONLY, work.fapl) : -1;
     good = file >= 0 &&
            H5Aiterate2(file, H5_INDEX_NAME, H5_ITER_INC, &index, scan_attribute, &s) >= 0;
-    index = 0;
-    good = good && H5Literate(file, H5_INDEX_NAME, H5_ITER_INC, &index, scan_link, &s) >= 0;
+    good = good && H5Literate(file, H5_INDEX_NAME, H5_ITER_INC, &link, scan_link, &s) >= 0;
     pare_status status = good                   ? PARE_OK
                          : s.status != PARE_OK ? s.status
                                                : fail_hdf5(PARE_INPUT, path);

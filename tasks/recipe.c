@@ -22,7 +22,9 @@ pare_status pare_recipe_compare(const char *path, const pare_json *then, const p
         const pare_json *old = pare_json_get(then, key);
         char *a = old ? pare_json_dump(old, 0, 17) : NULL;
         char *b = pare_json_dump(pare_json_iter_value(i), 0, 17);
-        if (!a || !b || strcmp(a, b) != 0)
+        if (!b || (old && !a))
+            status = PARE_MEMORY;
+        else if (!a || strcmp(a, b) != 0)
             status = differ(path, key, a, b, advice);
         pare_free(a);
         pare_free(b);
