@@ -4,8 +4,9 @@
 
 #include "tasks/tokenizer.h"
 
-static char tokens[] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\nb\nc\ne\n##a\n##b\n##e\nab\n##bc\nthe\n"
-                       "##ing\n.\n,\n!\n\xc3\xa9\n##\xc3\xa9\n\xe4\xb8\xad\n\xef\xbf\xbd\n##s\n1\n";
+static char tokens[] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\nb\nc\ne\n##a\n##b\n##e\nab\n##bc\n"
+                       "the\n##ing\n.\n,\n!\n\xc3\xa9\n##\xc3\xa9\n\xe4\xb8\xad\n\xef\xbf\xbd\n"
+                       "##s\n1\n";
 
 static void fuzz(const unsigned char *bytes, size_t size)
 {

@@ -68,7 +68,7 @@ def stores():
 def vocabularies():
     tiny = HF / "tiny"
     put("vocabulary", "txt", b"\0" + (tiny / "vocab.txt").read_bytes()[:400])
-    put("vocabulary", "all", "\0[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nthe\n##s\n\u00e9\n##\u4e2d \r\n")
+    put("vocabulary", "all", "\0[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nthe\n\u00e9\n##\u4e2d \r\n")
     put("vocabulary", "json", b"\1" + (tiny / "tokenizer.json").read_bytes())
     put("vocabulary", "small", '\1{"normalizer":{"type":"BertNormalizer","lowercase":false,'
         '"strip_accents":null,"handle_chinese_chars":true},"model":{"type":"WordPiece","vocab":'
@@ -84,12 +84,13 @@ def vocabularies():
 
 def tables():
     put("table", "tsv", b"\0text\tlabel\nA film.\t1\n\n\xff\xfe x\t0\r\n")
-    put("table", "csv", b'\1label,text\n1,"a ""b""\n c",3\n0,x\n"open')
-    put("table", "jsonl", b'\2{"text":"a \\u00e9\\u0000","label":1}\n{"text":3.5}\n["a",2,null]\n{\n')
+    put("table", "csv", b'\1label,text\n1,"a ""b""\n c",3\n"open')
+    put("table", "jsonl", b'\2{"text":"a \\u00e9\\u0000","label":1}\n{"text":3.5}\n["a"]\n{\n')
     put("table", "array", b'\5["a",2,null]\n["b",true,1e3]\n[]\n')
     put("table", "last", b"\6a\tb\tc\td\n1\t2\n-1e-5\t+.5\tnan\t0x1p3\n")
     put("table", "mark", b"\1\xef\xbb\xbftext,label\n\"a\nb\",1\n")
-    head = "index\tgenre\tfilename\tyear\told_index\tsource1\tsource2\tsentence1\tsentence2\tscore\n"
+    head = "\t".join(["index", "genre", "filename", "year", "old_index", "source1", "source2",
+                      "sentence1", "sentence2", "score\n"])
     rows = [
         "gj04\t1\t\tOur friends.\ngj04\t0\t*\tThem is.\n",
         "sentence\tlabel\nit 's fine \t1\nbad\t0\n",
