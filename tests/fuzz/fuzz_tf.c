@@ -34,7 +34,9 @@ static void mend_table(unsigned char *table, size_t size)
         if (!pare_wire_take(&index, key))
             return;
         const unsigned char *bytes = pare_wire_take(&index, value);
-        pare_wire handle = {bytes, bytes + (bytes ? value : 0), !bytes};
+        if (!bytes)
+            return;
+        pare_wire handle = {bytes, bytes + value, false};
         (void)mend_block(table, size - FOOTER, &handle);
     }
 }

@@ -65,6 +65,19 @@ def stores():
             put("store", path.stem, path.read_bytes()[512:])
 
 
+    # store/model-tiny is tests/data/hf/tiny by pare import, without its first 512 bytes.
+    put("model", "config", '\0{"model_type":"bert","vocab_size":9,"hidden_size":4,'
+        '"num_hidden_layers":1,"num_attention_heads":2,"intermediate_size":6,'
+        '"max_position_embeddings":8,"layers":[{}],"hidden_act":"gelu_new"}')
+    put("model", "ranks", '\0{"model_type":"bert","vocab_size":9,"hidden_size":4,'
+        '"num_hidden_layers":1,"num_attention_heads":2,"intermediate_size":6,'
+        '"max_position_embeddings":8,"gated":true,"layers":[{"ranks":{"query":2}}]}')
+    put("model", "tokens", "\1[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n##b\n\u00e9\n")
+    put("model", "labels", '\2["no","yes","\\u00e9"]')
+    put("model", "task", "\3regress")
+    put("model", "history", '\4[{"command":"import"},[],1]')
+
+
 def vocabularies():
     tiny = HF / "tiny"
     put("vocabulary", "txt", b"\0" + (tiny / "vocab.txt").read_bytes()[:400])
