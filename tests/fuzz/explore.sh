@@ -9,8 +9,11 @@
 cd "$(dirname "$0")/../.." || exit 1
 seconds=$1
 shift
-mkdir -p build/fuzz/tmp
-export TMPDIR="$PWD/build/fuzz/tmp"
+mkdir -p build/fuzz
+TMPDIR=$(mktemp -d "$PWD/build/fuzz/tmp-XXXXXX") || exit 1
+export TMPDIR
+trap 'rm -rf "$TMPDIR"' EXIT
+trap 'exit 130' INT TERM
 export LSAN_OPTIONS="suppressions=$PWD/tests/lsan.suppress"
 export UBSAN_OPTIONS=print_stacktrace=1
 all=0
@@ -32,5 +35,4 @@ for target; do
         "$(($(ls "$corpus" | wc -l) - before)) new inputs, $findings findings"
     all=$((all + findings))
 done
-rm -rf build/fuzz/tmp
 [ "$all" -eq 0 ]

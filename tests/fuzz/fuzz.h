@@ -37,8 +37,9 @@ static void fuzz(const unsigned char *bytes, size_t size);
 #define fuzz_check(condition)                                                                      \
     do {                                                                                           \
         if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: not so: %s (%s)\n", __FILE__, __LINE__, #condition,            \
-                    pare_error_message());                                                         \
+            printf("%s:%d: not so: %s (%s)\n", __FILE__, __LINE__, #condition,                     \
+                   pare_error_message());                                                          \
+            fflush(stdout); /* stderr is closed while fuzzing */                                   \
             abort();                                                                               \
         }                                                                                          \
     } while (0)
