@@ -14,7 +14,7 @@ TMPDIR=$(mktemp -d "$PWD/build/fuzz/tmp-XXXXXX") || exit 1
 export TMPDIR
 trap 'rm -rf "$TMPDIR"' EXIT
 trap 'exit 130' INT TERM
-export LSAN_OPTIONS="suppressions=$PWD/tests/lsan.suppress"
+export LSAN_OPTIONS="suppressions=$PWD/tests/fuzz/leaks.suppress"
 export UBSAN_OPTIONS=print_stacktrace=1
 all=0
 for target; do

@@ -1,6 +1,6 @@
-/* tests/fuzz/fuzz_model.c: the attributes of a model file: what models/model_file.c reads of it. The
- * input is the text of one, picked by the first byte, in a file that is whole otherwise; blanks fill
- * what is too short. HDF5's checksum of the object header is made right. */
+/* tests/fuzz/fuzz_model.c: what models/model_file.c reads of a model file. The input is one of its
+ * texts, picked by the first byte, in a file that is whole otherwise; blanks fill what is too
+ * short. HDF5's checksum of the object header that holds the attributes is made right. */
 #include "tests/fuzz/fuzz_seal.h"
 
 #include "models/model.h"
