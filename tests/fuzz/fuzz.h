@@ -140,7 +140,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     static bool begun;
     if (!begun) {
         pare_threads_set(1);
-        if (__sanitizer_install_malloc_and_free_hooks)
+        if (__sanitizer_install_malloc_and_free_hooks && __sanitizer_get_allocated_size)
             (void)__sanitizer_install_malloc_and_free_hooks(fuzz_malloc, fuzz_free);
         begun = true;
     }
