@@ -130,6 +130,11 @@ def settings():
     put("config", "layers", '{"model_type":"bert","hidden_size":8,"num_attention_heads":2,'
         '"num_hidden_layers":2,"intermediate_size":16,"vocab_size":9,"hidden_act":"gelu_new",'
         '"layers":[{},{"num_attention_heads":1,"ranks":{"query":2,"output":3}}]}')
+    put("index", "one", '{"metadata":{},"weight_map":{"a":"part.safetensors"}}')
+    put("index", "missing", '{"weight_map":{"a":"part.safetensors","b":"other.safetensors"}}')
+    put("index", "outside", '{"weight_map":{"a":"../part.safetensors"}}')
+    put("lines", "pairs", b"\2one\ttwo\n\nthree\t\t\x00four\r\nlast")
+    put("lines", "end", b"\0a\n")
     put("json", "types", '{"a":[1,-2.5e3,1e30,true,false,null,"\\u00e9\\ud834\\udd1e\\n"],"b":{}}')
     put("json", "numbers", "[9223372036854775807,9223372036854775808,-0.0,1e-320,0.1]")
     ini = ("; a comment\n[training]\nbatch_size = 32\nlearning-rate=2e-5 ; why\n"
