@@ -43,6 +43,8 @@ SOURCES := $(wildcard $(ROOMS:=/*.c))
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
 LIBRARY = $(BUILD)/libpare.a
 TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/test_*.c))
+FUZZERS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
+REPLAY = $(BUILD)/tests/fuzz/replay.o
 CONFIGS := $(wildcard configs/*.ini)
 BENCHES := $(patsubst %.c,$(BUILD)/%,$(wildcard bench/*.c))
 # What a build with real = double runs: gradients per element, and goldens to 1e-9.
@@ -73,6 +75,9 @@ $(BUILD)/pare: $(OBJECTS)
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIBRARY)
 	$(CC) $(LINK) $(CFLAGS) $(LDFLAGS) $^ $(LIBS) $(CMOCKA) -o $@
 
+$(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(REPLAY) $(LIBRARY)
+	$(CC) $(LINK) $(CFLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
+
 $(BUILD)/bench/%: $(BUILD)/bench/%.o $(LIBRARY)
 	$(CC) $(LINK) $(CFLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
 
@@ -80,7 +85,7 @@ $(BUILD)/bench/%: $(BUILD)/bench/%.o $(LIBRARY)
 # (Sanitizers make compilers warn of what is not so: -w; the plain build has the warnings.)
 test: build-tests
 	@BUILD=$(BUILD) tests/run.sh
-build-tests: all $(TESTS)
+build-tests: all $(TESTS) $(FUZZERS)
 	@$(MAKE) --no-print-directory BUILD=$(DOUBLE) VARIANT=-DPARE_DOUBLE double-programs
 
 double-programs: $(DOUBLE_TESTS)
@@ -88,7 +93,7 @@ double-test:
 	@$(MAKE) --no-print-directory BUILD=$(DOUBLE) VARIANT=-DPARE_DOUBLE run-double
 run-double: $(DOUBLE_TESTS)
 	@[ -z "$^" ] || tests/run.sh $^
-run-tests: $(TESTS)
+run-tests: $(TESTS) $(FUZZERS)
 	@BUILD=$(BUILD) tests/run.sh $^
 
 again = +@$(MAKE) --no-print-directory BUILD=build/$(1) OPTIMIZE=-O1 HARDEN= \
@@ -107,6 +112,16 @@ tsan-test:
 valgrind-test: $(filter-out %gemm %hostile %damage %store %table %tokenizer,$(TESTS))
 	@UNDER="valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
 	    --suppressions=tests/valgrind.suppress" tests/run.sh $^
+
+# Every target of tests/fuzz, or those named: make fuzz SECONDS=60 TARGETS="zip table"
+SECONDS = 60
+TARGETS = $(FUZZERS:$(BUILD)/tests/fuzz/fuzz_%=%)
+fuzz:
+	+@$(MAKE) --no-print-directory BUILD=build/fuzz/bin CC=$(CLANG) OPTIMIZE=-O1 HARDEN= REPLAY= \
+	    LDFLAGS=-fsanitize=fuzzer VARIANT="-w -fsanitize=fuzzer-no-link -fsanitize=address \
+	    -fsanitize=undefined -fsanitize=float-cast-overflow -fno-sanitize-recover=all" run-fuzz
+run-fuzz: $(TARGETS:%=$(BUILD)/tests/fuzz/fuzz_%)
+	@tests/fuzz/explore.sh $(SECONDS) $^
 
 bench: $(BUILD)/pare $(BENCHES)
 	@set -e; for b in $(BENCHES); do echo "== $$b"; $$b; done
@@ -137,5 +152,5 @@ clean:
 	rm -rf build $(BUILD) $(DOUBLE)
 
 .PHONY: all test build-tests run-tests double-programs double-test run-double asan-test \
-        ubsan-test tsan-test valgrind-test bench demo tidy cppcheck install clean
--include $(OBJECTS:.o=.d) $(TESTS:=.d) $(BENCHES:=.d)
+        ubsan-test tsan-test valgrind-test fuzz run-fuzz bench demo tidy cppcheck install clean
+-include $(OBJECTS:.o=.d) $(TESTS:=.d) $(FUZZERS:=.d) $(BENCHES:=.d)

@@ -549,6 +549,7 @@ static herr_t scan_dataset(scanner *s, const char *name, hid_t set)
     return result;
 }
 
+/* Not H5_ITER_INC: HDF5 1.10.8 would sort a table, and free what it never filled of a bad one. */
 static herr_t scan_link(hid_t parent, const char *name, const H5L_info_t *info, void *context);
 
 static herr_t scan_group(scanner *s, const char *name, hid_t group)
@@ -559,8 +560,8 @@ static herr_t scan_group(scanner *s, const char *name, hid_t group)
     if (inner.depth > MAX_DEPTH)
         return refuse(s, name, "groups lie more than %d deep", MAX_DEPTH);
     hsize_t at = 0;
-    const herr_t result =
-        inner.prefix ? H5Literate(group, H5_INDEX_NAME, H5_ITER_INC, &at, scan_link, &inner) : -1;
+    const herr_t result = !inner.prefix ? -1 : H5Literate(group, H5_INDEX_NAME, H5_ITER_NATIVE,
+                                                          &at, scan_link, &inner);
     s->status = inner.prefix ? inner.status : PARE_MEMORY;
     return result;
 }
@@ -585,12 +586,11 @@ pare_status pare_hdf5_list(const char *path, pare_contents *found)
 {
     session work;
     scanner s = {.path = path, .found = found, .prefix = ""};
-    hsize_t index = 0, link = 0;
+    hsize_t k = 0, link = 0;
     bool good = session_begin(&work, found->in, NULL);
     hid_t file = good ? H5Fopen("pare", H5F_ACC_RDONLY, work.fapl) : -1;
-    good = file >= 0 &&
-           H5Aiterate2(file, H5_INDEX_NAME, H5_ITER_INC, &index, scan_attribute, &s) >= 0;
-    good = good && H5Literate(file, H5_INDEX_NAME, H5_ITER_INC, &link, scan_link, &s) >= 0;
+    good = file >= 0 && H5Aiterate2(file, H5_INDEX_NAME, H5_ITER_NATIVE, &k, scan_attribute, &s) >= 0;
+    good = good && H5Literate(file, H5_INDEX_NAME, H5_ITER_NATIVE, &link, scan_link, &s) >= 0;
     pare_status status = good                   ? PARE_OK
                          : s.status != PARE_OK ? s.status
                                                : fail_hdf5(PARE_INPUT, path);

@@ -228,7 +228,7 @@ pare_status pare_zip_open(const unsigned char *bytes, size_t size, const char *w
     reader r = {bytes, size, where};
     directory d = {0};
     *out = (pare_zip){.where = where, .arena = arena};
-    out->inflate_limit = 4 * (uint64_t)size + ((uint64_t)64 << 20);
+    out->inflate_limit = 4 * (uint64_t)size + ((uint64_t)24 << 20);
     PARE_TRY(find_directory(&r, &d));
     out->entries = pare_arena_zalloc(arena, (d.count + 1) * sizeof *out->entries);
     if (!out->entries)

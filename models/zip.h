@@ -37,7 +37,8 @@ pare_status pare_zip_open(const unsigned char *bytes, size_t size, const char *w
 pare_zip_entry *pare_zip_find(const pare_zip *zip, const char *name);
 
 /* *data[entry->size]: in the archive if it is stored there, else inflated into the arena, once. Its
- * CRC-32 is checked. All that is inflated together may take four times the archive and 64 MiB. */
+ * CRC-32 is checked. All that is inflated together may take four times the archive and 24 MiB: with
+ * the arena's room to grow, a small archive takes less than 64 MiB. */
 pare_status pare_zip_unpack(pare_zip *zip, pare_zip_entry *entry, const unsigned char **data);
 
 #endif

@@ -21,6 +21,9 @@ if [ $# -eq 0 ]; then
         "$BUILD"-double/tests/test_*golden*; do
         [ -f "tests/${one##*/}.c" ] && set -- "$@" "$one"
     done
+    for one in "$BUILD"/tests/fuzz/fuzz_*; do
+        [ -f "tests/fuzz/${one##*/}.c" ] && set -- "$@" "$one"
+    done
     for one in tests/*.sh; do
         [ "$one" = tests/run.sh ] || [ ! -x "$one" ] || set -- "$@" "$one" # or it is no script
     done
