@@ -588,13 +588,13 @@ pare_status pare_hdf5_list(const char *path, pare_contents *found)
     scanner s = {.path = path, .found = found, .prefix = ""};
     hsize_t k = 0, link = 0;
     bool good = session_begin(&work, found->in, NULL);
-    hid_t file = good ? H5Fopen("pare", H5F_ACC_RDONLY, work.fapl) : -1;
-    good = file >= 0 && H5Aiterate2(file, H5_INDEX_NAME, H5_ITER_NATIVE, &k, scan_attribute, &s) >= 0;
-    good = good && H5Literate(file, H5_INDEX_NAME, H5_ITER_NATIVE, &link, scan_link, &s) >= 0;
+    hid_t f = good ? H5Fopen("pare", H5F_ACC_RDONLY, work.fapl) : -1;
+    good = f >= 0 && H5Aiterate2(f, H5_INDEX_NAME, H5_ITER_NATIVE, &k, scan_attribute, &s) >= 0;
+    good = good && H5Literate(f, H5_INDEX_NAME, H5_ITER_NATIVE, &link, scan_link, &s) >= 0;
     pare_status status = good                   ? PARE_OK
                          : s.status != PARE_OK ? s.status
                                                : fail_hdf5(PARE_INPUT, path);
-    release(file);
+    release(f);
     session_end(&work);
     return status;
 }
