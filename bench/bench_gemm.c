@@ -7,21 +7,14 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "core/cpu.h"
 #include "core/gemm.h"
+#include "core/clock.h"
 #include "core/memory.h"
 #include "core/threads.h"
 
 enum { RUNS = 40 };
-
-static double seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 typedef struct layer {
     int64_t tokens, in, out;
@@ -77,9 +70,9 @@ static void bench(int64_t tokens, int64_t in, int64_t out)
     for (int kind = 0; kind < 3; kind++) {
         double best = INFINITY, peak = 0;
         for (int run = 0; run < RUNS; run++) {
-            double start = seconds();
+            double start = pare_seconds();
             product(&l, kind);
-            best = fmin(best, seconds() - start);
+            best = fmin(best, pare_seconds() - start);
             peak = fmax(peak, pare_gemm_peak());
         }
         double speed = 2e-9 * (double)tokens * (double)in * (double)out / best;

@@ -4,16 +4,9 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "cli/console.h"
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
+#include "core/clock.h"
 
 /* ---- The line ---- */
 
@@ -174,7 +167,7 @@ static pare_progress_clock *clock_switch(pare_progress_view *v, const pare_progr
 static void on_update(void *context, const pare_progress_info *info)
 {
     pare_progress_view *v = context;
-    double time = now();
+    double time = pare_seconds();
 
     if (v->quiet)
         return;

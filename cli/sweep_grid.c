@@ -300,12 +300,10 @@ static pare_status check_metric(const pare_task *task, const char *metric)
 /* The task by its own name, so that MRPC and mrpc are the same run. */
 static pare_status check_task(pare_options *o)
 {
-    const pare_task *task = pare_task_find(o->task);
+    const pare_task *task;
     pare_source source;
 
-    if (!task)
-        return pare_hint(pare_fail(PARE_USAGE, "unknown task '%s'", o->task),
-                         "CoLA, SST-2, MRPC, STS-B, QQP, MNLI, QNLI, RTE, WNLI, classify, regress");
+    PARE_TRY(pare_task_named(o->task, &task));
     o->task = task->name;
     PARE_TRY(check_metric(task, o->metric_for_best));
     PARE_TRY(pare_source_find(task, o->data, "train", &source));

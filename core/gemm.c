@@ -5,9 +5,9 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <time.h>
 
 #include "core/blis.h"
+#include "core/clock.h"
 #include "core/cpu.h"
 #include "core/cpu/gemm_kernels.h"
 #include "core/memory.h"
@@ -363,13 +363,6 @@ const char *pare_gemm_path(void)
     return text;
 }
 
-static double seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 enum { PEAK_ROUNDS = 100000 };
 
 static void peak_tile(void *context, int64_t tile)
@@ -383,9 +376,9 @@ double pare_gemm_peak(void)
 {
     const pare_gemm_kernels *with = kernels();
     int threads = pare_threads();
-    double start = seconds();
+    double start = pare_seconds();
     pare_parallel(threads, peak_tile, (void *)(uintptr_t)with);
-    return 1e-9 * PEAK_ROUNDS * (double)with->peak_operations * threads / (seconds() - start);
+    return 1e-9 * PEAK_ROUNDS * (double)with->peak_operations * threads / (pare_seconds() - start);
 }
 
 /* a holds A[m,k], B[n,k] and C[m,n]. */
@@ -396,9 +389,9 @@ static void measure(real *a, int64_t m, int64_t n, int64_t k, void *workspace, d
     for (int64_t i = 0; i < (m + n) * k; i++)
         a[i] = (real)(i % 7 - 3);
     for (int run = 0; run < 30; run++) {
-        double start = seconds();
+        double start = pare_seconds();
         pare_gemm(c, n, a, k, false, b, k, true, m, n, k, false, NULL, workspace);
-        double end = seconds();
+        double end = pare_seconds();
         *gflops = fmax(*gflops, 2e-9 * (double)m * (double)n * (double)k / (end - start));
         *peak = fmax(*peak, pare_gemm_peak());
     }

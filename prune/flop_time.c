@@ -1,7 +1,5 @@
 /* flop_time.c: which is faster, a dense product or two thinner ones (flop.h). */
-#include <stdlib.h>
-#include <time.h>
-
+#include "core/clock.h"
 #include "core/gemm.h"
 #include "prune/flop.h"
 
@@ -14,13 +12,6 @@ typedef struct contest {
     void *workspace;
 } contest;
 
-static double seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 static void multiply(const contest *c, const real *x, int64_t in, real *y, int64_t out)
 {
     pare_gemm(y, out, x, in, false, c->w, in, true, ROWS, out, in, false, NULL, c->workspace);
@@ -29,18 +20,12 @@ static void multiply(const contest *c, const real *x, int64_t in, real *y, int64
 /* How much longer the factors take in one turn. */
 static double turn(const contest *c)
 {
-    const double start = seconds();
+    const double start = pare_seconds();
     multiply(c, c->x, c->in, c->y, c->out);
-    const double between = seconds();
+    const double between = pare_seconds();
     multiply(c, c->x, c->in, c->h, c->rank);
     multiply(c, c->h, c->rank, c->y, c->out);
-    return seconds() - between - (between - start);
-}
-
-static int rising(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
+    return pare_seconds() - between - (between - start);
 }
 
 static bool dense_wins(const contest *c)
@@ -49,7 +34,7 @@ static bool dense_wins(const contest *c)
     (void)turn(c); /* caches and threads wake up */
     for (int i = 0; i < TURNS; i++)
         differences[i] = turn(c);
-    qsort(differences, TURNS, sizeof *differences, rising);
+    pare_sort_doubles(differences, TURNS);
     return differences[TURNS / 2] > 0;
 }
 

@@ -388,11 +388,7 @@ static pare_status find_task(reader *r)
     const pare_data_options *o = r->options;
     if (!o->task || !o->data)
         return pare_fail(PARE_USAGE, "%s is missing", o->task ? "--data" : "--task");
-    r->task = pare_task_find(o->task);
-    if (!r->task)
-        return pare_hint(pare_fail(PARE_USAGE, "unknown task \"%s\"", o->task),
-                         "one of CoLA, SST-2, MRPC, STS-B, QQP, MNLI, QNLI, RTE, WNLI, or classify "
-                         "or regress for files of your own");
+    PARE_TRY(pare_task_named(o->task, &r->task));
     PARE_TRY(check_columns(r));
     return pare_source_find(r->task, o->data, r->split, &r->source);
 }

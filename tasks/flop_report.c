@@ -25,13 +25,6 @@ typedef struct measure {
 
 /* ---- measuring ---- */
 
-static pare_data_options dev_data(const pare_train_options *t)
-{
-    return (pare_data_options){.task = t->task, .data = t->data, .split = "dev",
-                               .text_column = t->text_column, .pair_column = t->pair_column,
-                               .label_column = t->label_column, .strict = t->strict};
-}
-
 static pare_status find_event(const pare_model *model, const char *path, pare_json **out)
 {
     pare_json *history = NULL;
@@ -71,7 +64,7 @@ static pare_status evaluate(pare_eval_session *session, const pare_train_options
 static pare_status measure_model(const pare_flop_state *s, const char *path, measure *m)
 {
     const pare_train_options *t = &s->options->train;
-    const pare_evaluate_options eval = {.model = path, .data = dev_data(t),
+    const pare_evaluate_options eval = {.model = path, .data = pare_train_data(t, "dev"),
                                         .max_seq_length = t->max_seq_length,
                                         .batch_size = t->eval_batch_size};
     const char *names[PARE_MAX_TASK_METRICS + 1];
@@ -97,7 +90,7 @@ static pare_status time_models(const pare_flop_state *s, measure *all)
 {
     const pare_train_options *t = &s->options->train;
     const pare_latency_plan plan = {.batch_sizes = batches, .n_batch_sizes = N_BATCHES};
-    const pare_data_options data = dev_data(t);
+    const pare_data_options data = pare_train_data(t, "dev");
     const char *files[PARE_MAX_TARGETS + 1];
     pare_latency *out =
         pare_arena_alloc(s->arena, (size_t)((s->n + 1) * N_BATCHES) * sizeof *out);

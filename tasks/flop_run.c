@@ -184,10 +184,8 @@ static pare_status count_steps(pare_flop_state *s)
     const pare_train_options *t = &s->options->train;
     const int64_t update = t->batch_size * t->grad_accumulation;
     pare_dataset *d = NULL;
-    const pare_data_options data = {.task = t->task, .data = t->data, .split = "train",
-                                    .text_column = t->text_column, .pair_column = t->pair_column,
-                                    .label_column = t->label_column, .strict = t->strict,
-                                    .limit = t->train_examples};
+    pare_data_options data = pare_train_data(t, "train");
+    data.limit = t->train_examples;
     PARE_TRY(pare_dataset_read(&data, &d));
     s->steps_per_epoch = (d->n + update - 1) / update;
     pare_dataset_free(d);
@@ -389,13 +387,11 @@ static pare_status look_at_model(pare_flop_state *s, bool gated, bool *headed)
 
 static pare_status check(const pare_train_options *t)
 {
+    const pare_task *task;
     if (t->drop_layers && strcmp(t->drop_layers, "none") != 0)
         return pare_hint(pare_fail(PARE_USAGE, "--drop-layers is no part of pare flop run"),
                          "drop them first: pare drop-layers");
-    if (!pare_task_find(t->task))
-        return pare_hint(pare_fail(PARE_USAGE, "unknown task '%s'", t->task),
-                         "CoLA, SST-2, MRPC, STS-B, QQP, MNLI, QNLI, RTE, WNLI, classify, regress");
-    return PARE_OK;
+    return pare_task_named(t->task, &task);
 }
 
 /* Everything that can be refused is, before anything is written. */

@@ -88,6 +88,16 @@ const pare_task *pare_task_find(const char *name)
     return NULL;
 }
 
+pare_status pare_task_named(const char *name, const pare_task **out)
+{
+    *out = pare_task_find(name);
+    if (*out)
+        return PARE_OK;
+    return pare_hint(pare_fail(PARE_USAGE, "unknown task '%s'", name),
+                     "one of CoLA, SST-2, MRPC, STS-B, QQP, MNLI, QNLI, RTE, WNLI, or classify or "
+                     "regress for files of your own");
+}
+
 int pare_task_metrics(const pare_task *task, int n_labels,
                       const char *names[PARE_MAX_TASK_METRICS + 1])
 {

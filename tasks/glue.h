@@ -32,6 +32,8 @@ typedef struct pare_task {
 /* "CoLA", "cola", "sst2", "STS-B", "stsb", ...; NULL if unknown ("classify" and "regress" give the
  * rows for a user's own file). */
 const pare_task *pare_task_find(const char *name);
+/* The same; a name that is none is PARE_USAGE with the list of those that are. */
+pare_status pare_task_named(const char *name, const pare_task **out);
 size_t pare_task_count(void);
 const pare_task *pare_task_at(size_t index);
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/clock.h"
 #include "core/philox.h"
 #include "core/threads.h"
 
@@ -150,12 +151,6 @@ static double *resample(pare_arena *arena, const sweep *s, const pare_metric *me
     return b.values;
 }
 
-static int compare_doubles(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* The 2.5 % and 97.5 % points of the differences of two rows of values; sorts them into row[]. */
 static void interval(const double *base, double *row, double *low, double *high)
 {
@@ -164,7 +159,7 @@ static void interval(const double *base, double *row, double *low, double *high)
         if (isnan(row[k]))
             row[k] = 0; /* undefined on both sides: no difference to be seen */
     }
-    qsort(row, RESAMPLINGS, sizeof *row, compare_doubles);
+    pare_sort_doubles(row, RESAMPLINGS);
     *low = row[RESAMPLINGS / 40 - 1];
     *high = row[RESAMPLINGS - RESAMPLINGS / 40];
 }

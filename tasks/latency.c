@@ -4,8 +4,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "core/clock.h"
 #include "core/philox.h"
 #include "models/bert.h"
 #include "tasks/evaluate.h"
@@ -16,20 +16,7 @@ enum { FEW_TURNS = 10, ENOUGH_TURNS = 100, RESAMPLES = 1000 };
 #define ENOUGH_SECONDS 3.0
 #define BOOTSTRAP_SEED 1
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* ---- numbers out of times ---- */
-
-static int rising(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 /* The q-th part of values[n], which are sorted; between two of them a straight line. */
 static double quantile(const double *values, int64_t n, double q)
@@ -49,10 +36,10 @@ static void bootstrap(const double *ratios, int64_t n, double *sample, pare_late
                                                  (uint64_t)i);
             sample[i] = ratios[(int64_t)(u * (double)n)];
         }
-        qsort(sample, (size_t)n, sizeof *sample, rising);
+        pare_sort_doubles(sample, n);
         medians[r] = quantile(sample, n, 0.5);
     }
-    qsort(medians, RESAMPLES, sizeof *medians, rising);
+    pare_sort_doubles(medians, RESAMPLES);
     out->ratio_low = quantile(medians, RESAMPLES, 0.025);
     out->ratio_high = quantile(medians, RESAMPLES, 0.975);
 }
@@ -67,13 +54,13 @@ static void sum_up(const double *ms, const double *first, int64_t n, double *roo
         ratios[i] = ms[i] / first[i];
         sorted[i] = ms[i];
     }
-    qsort(sorted, (size_t)n, sizeof *sorted, rising);
+    pare_sort_doubles(sorted, n);
     out->passes = n;
     out->ms_median = quantile(sorted, n, 0.5);
     out->ms_p95 = quantile(sorted, n, 0.95);
     out->examples_per_second = 1e3 * (double)(n * out->batch) / total;
     bootstrap(ratios, n, sorted, out);
-    qsort(ratios, (size_t)n, sizeof *ratios, rising);
+    pare_sort_doubles(ratios, n);
     out->ratio = quantile(ratios, n, 0.5);
 }
 
@@ -110,9 +97,9 @@ static pare_status pass(contest *c, int entry, double *ms, int64_t *tokens)
     if (status == PARE_OK) {
         pare_tape_begin(&tape, c->space.step, c->space.scratch, &(pare_tape_mode){0});
         const pare_bert_pass way = {&tape, c->entries[entry].model, &batch, 0, NULL, NULL};
-        const double start = now();
+        const double start = pare_seconds();
         (void)pare_bert_logits(&way);
-        *ms = 1e3 * (now() - start);
+        *ms = 1e3 * (pare_seconds() - start);
         *tokens = batch.n_tokens;
         status = pare_tape_status(&tape);
     }

@@ -2,7 +2,6 @@
 #include <math.h>
 #include <stdarg.h>
 #include <string.h>
-#include <time.h>
 
 #include "core/file.h"
 #include "core/gemm.h"
@@ -15,13 +14,6 @@
 #include "tasks/training.h"
 
 enum { GROUP_BATCHES = 50 };
-
-double pare_seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 void pare_training_note(const pare_training *t, const char *format, ...)
 {
@@ -39,9 +31,6 @@ static pare_status check_options(const pare_train_options *o)
 {
     if (!o->model || !o->task || !o->data || !o->output)
         return pare_fail(PARE_USAGE, "--model, --task, --data and --output are needed");
-    if (!pare_task_find(o->task))
-        return pare_hint(pare_fail(PARE_USAGE, "unknown task '%s'", o->task),
-                         "CoLA, SST-2, MRPC, STS-B, QQP, MNLI, QNLI, RTE, WNLI, classify, regress");
     if (o->batch_size < 1 || o->eval_batch_size < 1 || o->grad_accumulation < 1)
         return pare_fail(PARE_USAGE, "batch sizes and --grad-accumulation must be at least 1");
     return PARE_OK;
@@ -103,7 +92,7 @@ static pare_status freeze(pare_model *model, const char *parts)
 
 /* ---- data ---- */
 
-static pare_data_options data_options(const pare_train_options *o, const char *split)
+pare_data_options pare_train_data(const pare_train_options *o, const char *split)
 {
     return (pare_data_options){.task = o->task, .data = o->data, .split = split,
                                .text_column = o->text_column, .pair_column = o->pair_column,
@@ -126,7 +115,7 @@ static bool has_dev(const pare_training *t)
 
 static pare_status read_training_data(pare_training *t)
 {
-    pare_data_options data = data_options(t->options, "train");
+    pare_data_options data = pare_train_data(t->options, "train");
     data.limit = t->options->train_examples;
     PARE_TRY(pare_dataset_read(&data, &t->dataset));
     t->n_labels = t->task->regression ? 1 : t->dataset->n_labels;
@@ -140,7 +129,7 @@ static pare_status read_dev_data(pare_training *t)
         pare_training_note(t, "no dev set beside the training data: nothing is evaluated");
         return PARE_OK;
     }
-    pare_data_options data = data_options(t->options, "dev");
+    pare_data_options data = pare_train_data(t->options, "dev");
     data.label_names = t->dataset->label_names;
     data.n_labels = t->dataset->n_labels;
     return pare_eval_set_open(t->arena, t->tokenizer, &data, t->max_length, &t->dev);
@@ -424,7 +413,7 @@ pare_status pare_training_open(pare_training *t, const pare_train_options *optio
     *t = (pare_training){.options = options, .order_epoch = -1, .session_start = pare_seconds()};
     t->run.lock = -1;
     PARE_TRY(check_options(options));
-    t->task = pare_task_find(options->task);
+    PARE_TRY(pare_task_named(options->task, &t->task));
     pare_threads_set((int)options->threads);
     t->arena = pare_arena_new("run");
     t->step = pare_arena_new("step");

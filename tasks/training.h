@@ -2,6 +2,7 @@
 #ifndef PARE_TASKS_TRAINING_H
 #define PARE_TASKS_TRAINING_H
 
+#include "core/clock.h"
 #include "models/bert.h"
 #include "tasks/checkpoint.h"
 #include "tasks/evaluate.h"
@@ -55,11 +56,11 @@ typedef struct pare_method {
 pare_status pare_training_open(pare_training *t, const pare_train_options *options);
 void pare_training_close(pare_training *t);
 
+/* A split of the data that the options name. */
+pare_data_options pare_train_data(const pare_train_options *options, const char *split);
+
 /* t->order becomes that of the epoch: a function of the seed and the epoch. */
 pare_status pare_training_order(pare_training *t, int64_t epoch);
-
-/* Seconds of a clock that only goes forward. */
-double pare_seconds(void);
 
 /* A line to whoever watches. */
 void pare_training_note(const pare_training *t, const char *format, ...)

@@ -1,0 +1,23 @@
+/* clock.c: the monotonic clock, and qsort. */
+#include "core/clock.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+double pare_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static int rising(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+void pare_sort_doubles(double *values, int64_t n)
+{
+    qsort(values, (size_t)n, sizeof *values, rising);
+}
