@@ -227,6 +227,11 @@ static int compare_ranked(const void *a, const void *b)
     return (x->index > y->index) - (x->index < y->index);
 }
 
+double pare_flop_soft(double log_alpha, double beta)
+{
+    return sigmoid(0.8 * log_alpha / beta);
+}
+
 static pare_status mask_topk(const real *log_alpha, int64_t n, double beta, real *z)
 {
     ranked *order = pare_malloc((size_t)n * sizeof *order);
@@ -234,7 +239,7 @@ static pare_status mask_topk(const real *log_alpha, int64_t n, double beta, real
         return PARE_MEMORY;
     for (int64_t i = 0; i < n; i++) {
         order[i] = (ranked){log_alpha[i], i};
-        z[i] = (real)sigmoid(0.8 * (double)log_alpha[i] / beta);
+        z[i] = (real)pare_flop_soft(log_alpha[i], beta);
     }
     qsort(order, (size_t)n, sizeof *order, compare_ranked);
     const int64_t shut = (int64_t)rint((double)n - pare_flop_expected(log_alpha, n, beta));
@@ -254,9 +259,10 @@ pare_status pare_flop_mask(pare_flop_rule rule, const real *log_alpha, int64_t n
     return PARE_OK;
 }
 
-/* Tensors of gates where there are none yet. */
-static pare_status make_masks(pare_model *model, const pare_flop_list *list)
+pare_status pare_flop_make_masks(pare_model *model, const pare_flop_list *list)
 {
+    if (model->masks)
+        return PARE_OK;
     const int64_t n = model->config.num_hidden_layers * PARE_MATRICES;
     pare_tensor **masks = pare_arena_zalloc(model->arena, (size_t)n * sizeof *masks);
     if (!masks)
@@ -275,8 +281,7 @@ static pare_status make_masks(pare_model *model, const pare_flop_list *list)
 pare_status pare_flop_set_masks(pare_model *model, const pare_flop_list *list,
                                 pare_flop_rule rule, double beta)
 {
-    if (!model->masks)
-        PARE_TRY(make_masks(model, list));
+    PARE_TRY(pare_flop_make_masks(model, list));
     for (int64_t k = 0; k < list->n; k++) {
         const pare_flop_matrix *m = &list->at[k];
         PARE_TRY(pare_flop_mask(rule, m->weight->log_alpha->tensor.data, m->rank, beta,

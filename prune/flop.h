@@ -69,12 +69,18 @@ typedef enum pare_flop_rule {
     PARE_FLOP_STRETCH /* clamp(1.2 sigmoid(log_alpha) - 0.1, 0, 1) */
 } pare_flop_rule;
 
+/* What an open gate is under PARE_FLOP_TOPK. */
+double pare_flop_soft(double log_alpha, double beta);
+
 /* z[n]: the gates that are used at evaluation. */
 pare_status pare_flop_mask(pare_flop_rule rule, const real *log_alpha, int64_t n, double beta,
                            real *z);
 
-/* model->masks: those gates of every matrix, in force from now on wherever a pass names none. They
- * live as long as the model; set again, they follow log_alpha. */
+/* Room for model->masks, gates that are in force from then on wherever a pass names none, and that
+ * live as long as the model; nothing where it has been made. Their values are the caller's. */
+pare_status pare_flop_make_masks(pare_model *model, const pare_flop_list *list);
+
+/* The masks are made, and follow log_alpha as it is now. */
 pare_status pare_flop_set_masks(pare_model *model, const pare_flop_list *list,
                                 pare_flop_rule rule, double beta);
 
@@ -127,6 +133,16 @@ double pare_flop_shift(const pare_flop_list *list, double beta, double target);
 double pare_flop_undecided(const pare_flop_list *list, double beta);
 
 /* ---- what is left ---- */
+
+/* Of every matrix of a list which ranks stay, and their gates. */
+typedef struct pare_flop_choice {
+    bool **keep; /* [list->n][rank] */
+    real **z;    /* [list->n][rank] */
+} pare_flop_choice;
+
+/* Flags that are not set yet, and gates of 1, in the arena. */
+pare_status pare_flop_choice_new(pare_arena *arena, const pare_flop_list *list,
+                                 pare_flop_choice *out);
 
 /* What rank r of in x out costs: r (in + out), or in * out where multiplying back is smaller. */
 double pare_flop_cost(const pare_flop_matrix *matrix, int64_t rank);

@@ -25,6 +25,25 @@ int64_t pare_flop_block(const pare_flop_list *list)
     return pare_flop_rank_block(least);
 }
 
+pare_status pare_flop_choice_new(pare_arena *arena, const pare_flop_list *list,
+                                 pare_flop_choice *c)
+{
+    c->keep = pare_arena_alloc(arena, (size_t)list->n * sizeof *c->keep);
+    c->z = pare_arena_alloc(arena, (size_t)list->n * sizeof *c->z);
+    if (!c->keep || !c->z)
+        return PARE_MEMORY;
+    for (int64_t k = 0; k < list->n; k++) {
+        const int64_t rank = list->at[k].rank;
+        c->keep[k] = pare_arena_zalloc(arena, (size_t)rank * sizeof *c->keep[k]);
+        c->z[k] = pare_arena_alloc(arena, (size_t)rank * sizeof *c->z[k]);
+        if (!c->keep[k] || !c->z[k])
+            return PARE_MEMORY;
+        for (int64_t i = 0; i < rank; i++)
+            c->z[k][i] = 1;
+    }
+    return PARE_OK;
+}
+
 /* ---- projection ---- */
 
 typedef struct candidate {

@@ -1,28 +1,6 @@
 /* flop_truncate.c: truncated decompositions, what learnt masks are measured against (flop.h). */
 #include "prune/flop.h"
 
-/* Flags and gates of 1 for every rank of every matrix. */
-typedef struct choice {
-    bool **keep;
-    real **z;
-} choice;
-
-static pare_status new_choice(pare_arena *arena, const pare_flop_list *list, choice *c)
-{
-    c->keep = pare_arena_alloc(arena, (size_t)list->n * sizeof *c->keep);
-    c->z = pare_arena_alloc(arena, (size_t)list->n * sizeof *c->z);
-    for (int64_t k = 0; c->keep && c->z && k < list->n; k++) {
-        const int64_t rank = list->at[k].rank;
-        c->keep[k] = pare_arena_alloc(arena, (size_t)rank * sizeof *c->keep[k]);
-        c->z[k] = pare_arena_alloc(arena, (size_t)rank * sizeof *c->z[k]);
-        if (!c->keep[k] || !c->z[k])
-            return PARE_MEMORY;
-        for (int64_t i = 0; i < rank; i++)
-            c->z[k][i] = 1;
-    }
-    return c->keep && c->z ? PARE_OK : PARE_MEMORY;
-}
-
 pare_status pare_flop_budget(const pare_flop_list *list, double encoder, double target,
                              double *budget)
 {
@@ -39,11 +17,11 @@ static pare_status truncate_model(pare_arena *arena, pare_model *factorised, dou
                                   pare_model **out)
 {
     pare_flop_list list;
-    choice c;
+    pare_flop_choice c;
     double budget, cost;
     PARE_TRY(pare_flop_list_new(arena, factorised, &list));
     PARE_TRY(pare_flop_budget(&list, encoder, target, &budget));
-    PARE_TRY(new_choice(arena, &list, &c));
+    PARE_TRY(pare_flop_choice_new(arena, &list, &c));
     pare_flop_rank_by(&list, order);
     PARE_TRY(pare_flop_project(&list, budget, pare_flop_block(&list), c.keep, &cost));
     return pare_flop_compact(factorised, &list, c.keep, c.z, fold, out);

@@ -4,33 +4,11 @@
 
 #include "tasks/masks.h"
 
-/* Gates and flags of every matrix, by the list's order. */
-typedef struct selection {
-    real **z;
-    bool **keep;
-    double cost;
-} selection;
-
-static pare_status new_selection(pare_arena *arena, const pare_flop_list *list, selection *s)
-{
-    s->z = pare_arena_alloc(arena, (size_t)list->n * sizeof *s->z);
-    s->keep = pare_arena_alloc(arena, (size_t)list->n * sizeof *s->keep);
-    if (!s->z || !s->keep)
-        return PARE_MEMORY;
-    for (int64_t k = 0; k < list->n; k++) {
-        s->z[k] = pare_arena_alloc(arena, (size_t)list->at[k].rank * sizeof *s->z[k]);
-        s->keep[k] = pare_arena_alloc(arena, (size_t)list->at[k].rank * sizeof *s->keep[k]);
-        if (!s->z[k] || !s->keep[k])
-            return PARE_MEMORY;
-    }
-    return PARE_OK;
-}
-
 /* What the masks alone keep: gates that are not shut, or with "stretch" those above a half. */
-static pare_status by_masks(const pare_masks *m, selection *s)
+static pare_status by_masks(const pare_masks *m, pare_flop_choice *s, double *cost)
 {
     const pare_flop_rule rule = pare_mask_rule(m->options.mask_rule);
-    s->cost = 0;
+    *cost = 0;
     for (int64_t k = 0; k < m->list.n; k++) {
         const pare_flop_matrix *matrix = &m->list.at[k];
         int64_t kept = 0;
@@ -47,20 +25,19 @@ static pare_status by_masks(const pare_masks *m, selection *s)
             s->keep[k][best] = true;
             kept = 1;
         }
-        s->cost += pare_flop_cost(matrix, kept);
+        *cost += pare_flop_cost(matrix, kept);
     }
     return PARE_OK;
 }
 
 /* Gates of ranks that the projection keeps although their mask is shut. */
-static void open_kept(const pare_masks *m, selection *s)
+static void open_kept(const pare_masks *m, pare_flop_choice *s)
 {
     for (int64_t k = 0; k < m->list.n; k++)
         for (int64_t i = 0; i < m->list.at[k].rank; i++)
-            if (s->keep[k][i] && s->z[k][i] == 0) {
-                const double x = m->list.at[k].weight->log_alpha->tensor.data[i];
-                s->z[k][i] = (real)(1 / (1 + exp(-0.8 * x / m->options.temperature)));
-            }
+            if (s->keep[k][i] && s->z[k][i] == 0)
+                s->z[k][i] = (real)pare_flop_soft(
+                    m->list.at[k].weight->log_alpha->tensor.data[i], m->options.temperature);
 }
 
 /* ---- the report ---- */
@@ -87,9 +64,9 @@ static pare_json *report(const pare_masks *m, double target, double masked_cost)
 /* ---- the check ---- */
 
 /* model->masks: the gates of what is kept, and 0. */
-static pare_status put_in_force(const pare_masks *m, pare_model *model, const selection *s)
+static pare_status put_in_force(const pare_masks *m, pare_model *model, const pare_flop_choice *s)
 {
-    PARE_TRY(pare_flop_set_masks(model, &m->list, PARE_FLOP_TOPK, m->options.temperature));
+    PARE_TRY(pare_flop_make_masks(model, &m->list));
     for (int64_t k = 0; k < m->list.n; k++) {
         const pare_flop_matrix *matrix = &m->list.at[k];
         real *z = model->masks[matrix->layer * PARE_MATRICES + matrix->matrix]->data;
@@ -125,22 +102,22 @@ static pare_status compare_logits(pare_arena *arena, const pare_model *masked,
 
 /* ---- together ---- */
 
-static pare_status choose(const pare_masks *m, double target, selection *s, pare_json **event)
+static pare_status choose(const pare_masks *m, double target, pare_flop_choice *s, pare_json **event)
 {
-    double budget;
-    PARE_TRY(by_masks(m, s));
-    *event = report(m, target, s->cost);
+    double budget, cost;
+    PARE_TRY(by_masks(m, s, &cost));
+    *event = report(m, target, cost);
     if (m->options.projection) {
         PARE_TRY(pare_flop_budget(&m->list, m->options.encoder, target, &budget));
         PARE_TRY(pare_flop_project(&m->list, budget, pare_flop_block(&m->list), s->keep,
-                                   &s->cost));
+                                   &cost));
     }
     open_kept(m, s);
     return PARE_OK;
 }
 
 static pare_status compact(pare_arena *arena, const pare_masks *m, pare_model *model,
-                           const selection *s, const pare_encoded *encoded, pare_model **out)
+                           const pare_flop_choice *s, const pare_encoded *encoded, pare_model **out)
 {
     PARE_TRY(pare_flop_compact(model, &m->list, s->keep, s->z,
                                pare_mask_fold(m->options.fold), out));
@@ -151,11 +128,11 @@ static pare_status compact(pare_arena *arena, const pare_masks *m, pare_model *m
 pare_status pare_masks_compact(pare_masks *m, pare_model *model, double target,
                                const pare_encoded *encoded, pare_model **out)
 {
-    selection s;
+    pare_flop_choice s;
     pare_json *event = NULL;
     *out = NULL;
     pare_arena *arena = pare_arena_new("compaction");
-    pare_status status = arena ? new_selection(arena, &m->list, &s) : PARE_MEMORY;
+    pare_status status = arena ? pare_flop_choice_new(arena, &m->list, &s) : PARE_MEMORY;
     if (status == PARE_OK)
         status = choose(m, target, &s, &event);
     if (status == PARE_OK)
