@@ -1,6 +1,7 @@
-/* linear_parts.h: the products of a linear map and of its gradients: between op_linear.c and
- * op_gated_linear.c only. Scratch that they take is given back by the caller. Failures are noted on
- * the tape, and what is NULL makes nothing. */
+/* linear_parts.h: the products of a linear map and of its gradients.
+ *
+ * Between op_linear.c and op_gated_linear.c only. Scratch that they take is given back by the
+ * caller. Failures are noted on the tape, and what is NULL makes nothing. */
 #ifndef PARE_AUTOGRAD_LINEAR_PARTS_H
 #define PARE_AUTOGRAD_LINEAR_PARTS_H
 

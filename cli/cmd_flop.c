@@ -164,7 +164,7 @@ static pare_status flop_options(const pare_options *o, pare_flop_options *out)
 /* ---- the steps ---- */
 
 static pare_status factorize_model(const pare_options *o, const pare_flop_options *f,
-                                   const pare_model *model, pare_model **out)
+                                   pare_model *model, pare_model **out)
 {
     const pare_flop_order order =
         strcmp(o->method, "svd-global") == 0 ? PARE_FLOP_SINGULAR_VALUES : PARE_FLOP_UNIFORM;
@@ -178,12 +178,17 @@ static pare_status factorize_model(const pare_options *o, const pare_flop_option
                     : pare_flop_factorize(model, f->which, false, out);
 }
 
-static pare_status factorize(const pare_options *o, pare_flop_options *f, pare_json **result)
+/* The parts that make a model file of another. */
+typedef pare_status make_function(const pare_options *o, const pare_flop_options *f,
+                                  pare_model *model, pare_model **out);
+
+static pare_status make_file(const pare_options *o, const pare_flop_options *f,
+                             make_function *make, pare_json **result)
 {
     pare_model *model = NULL, *out = NULL;
     pare_status status = pare_model_open(o->model, &model);
     if (status == PARE_OK)
-        status = factorize_model(o, f, model, &out);
+        status = make(o, f, model, &out);
     if (status == PARE_OK)
         status = pare_model_save(out, o->operands[1]);
     if (status == PARE_OK)
@@ -193,19 +198,21 @@ static pare_status factorize(const pare_options *o, pare_flop_options *f, pare_j
     return status;
 }
 
+static pare_status factorize(const pare_options *o, pare_flop_options *f, pare_json **result)
+{
+    return make_file(o, f, factorize_model, result);
+}
+
+static pare_status compact_model(const pare_options *o, const pare_flop_options *f,
+                                 pare_model *model, pare_model **out)
+{
+    (void)o;
+    return pare_flop_compact_gated(f, model, out);
+}
+
 static pare_status compact(const pare_options *o, pare_flop_options *f, pare_json **result)
 {
-    pare_model *model = NULL, *out = NULL;
-    pare_status status = pare_model_open(o->model, &model);
-    if (status == PARE_OK)
-        status = pare_flop_compact_file(f, &out);
-    if (status == PARE_OK)
-        status = pare_model_save(out, o->operands[1]);
-    if (status == PARE_OK)
-        *result = result_of(model, out);
-    pare_model_free(out);
-    pare_model_free(model);
-    return status;
+    return make_file(o, f, compact_model, result);
 }
 
 static pare_status check_run(const pare_options *o)

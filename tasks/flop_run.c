@@ -62,6 +62,8 @@ static pare_status list_targets(pare_flop_state *s)
                          "--target 0.4 removes 40 %% of the encoder's weights");
     if (o->target > 0 && (n == 0 || o->target > all[n - 1]))
         all[n++] = o->target;
+    if (n > PARE_MAX_TARGETS)
+        return pare_fail(PARE_USAGE, "more than %d targets", PARE_MAX_TARGETS);
     s->n = n;
     s->models = pare_arena_zalloc(s->arena, (size_t)n * sizeof *s->models);
     for (int i = 0; s->models && i < n; i++) {
@@ -75,7 +77,6 @@ static pare_status list_targets(pare_flop_state *s)
 /* What each target is of the dense encoder; one that would need no pruning at all is refused. */
 static pare_status convert_targets(pare_flop_state *s)
 {
-    const double rest = 1 - s->factorised / s->encoder; /* of a model with all ranks: below 0 */
     for (int i = 0; i < s->n; i++) {
         pare_flop_model *m = &s->models[i];
         m->gone = s->options->of_factorised
@@ -84,7 +85,7 @@ static pare_status convert_targets(pare_flop_state *s)
         if (m->gone <= 0)
             return pare_hint(pare_fail(PARE_USAGE, "target %g of the factorised size is no smaller "
                                        "than the dense model: its factors begin at %g times that",
-                                       m->asked, 1 - rest),
+                                       m->asked, s->factorised / s->encoder),
                              "take a target above %.3g, or --target-of dense",
                              1 - s->encoder / s->factorised);
         if ((1 - m->gone) * s->encoder < s->least)
@@ -361,49 +362,49 @@ static void count_matrix(pare_flop_state *s, const pare_weight *w, bool chosen)
     s->least += chosen ? pare_flop_cost(&m, block < rank ? block : rank) : dense;
 }
 
-/* Sizes of the matrices, and whether there is a head for the task. */
-static pare_status look_at_model(pare_flop_state *s, bool gated, bool *headed)
+/* Sizes of the matrices, which must all be factorised, or none. */
+static pare_status look_at_model(pare_flop_state *s, pare_model *m, bool gated)
 {
-    const pare_train_options *t = &s->options->train;
-    pare_model *m = NULL;
-    PARE_TRY(pare_model_open(t->model, &m));
-    pare_status status = PARE_OK;
     s->encoder = pare_flop_dense_size(m);
-    *headed = t->task && has_head(m, pare_task_find(t->task));
-    for (int64_t i = 0; i < m->config.num_hidden_layers && status == PARE_OK; i++)
-        for (int k = 0; k < PARE_MATRICES && status == PARE_OK; k++) {
+    for (int64_t i = 0; i < m->config.num_hidden_layers; i++)
+        for (int k = 0; k < PARE_MATRICES; k++) {
             const pare_weight *w = pare_layer_matrix(&m->layers[i], (pare_matrix)k);
             if ((w->p != NULL) != gated)
-                status = pare_hint(pare_fail(PARE_INPUT, "%s: layer %lld's %s is %s", t->model,
-                                             (long long)i, pare_matrix_name((pare_matrix)k),
-                                             gated ? "not factorised" : "factorised already"),
-                                   "%s", gated ? "make one by pare flop factorize --gates"
-                                               : "start from a dense model");
+                return pare_hint(pare_fail(PARE_INPUT, "%s: layer %lld's %s is %s",
+                                           s->options->train.model, (long long)i,
+                                           pare_matrix_name((pare_matrix)k),
+                                           gated ? "not factorised" : "factorised already"),
+                                 "%s", gated ? "make one by pare flop factorize --gates"
+                                             : "start from a dense model");
             count_matrix(s, w, s->options->which[k]);
         }
-    pare_model_free(m);
-    return status;
+    return PARE_OK;
 }
 
-static pare_status check(const pare_train_options *t)
+static pare_status check(const pare_train_options *t, const pare_task **task)
 {
-    const pare_task *task;
     if (t->drop_layers && strcmp(t->drop_layers, "none") != 0)
         return pare_hint(pare_fail(PARE_USAGE, "--drop-layers is no part of pare flop run"),
                          "drop them first: pare drop-layers");
-    return pare_task_named(t->task, &task);
+    return pare_task_named(t->task, task);
 }
 
-/* Everything that can be refused is, before anything is written. */
+/* Everything that can be refused is, before anything is written; *headed: there is a head for the
+ * task. */
 static pare_status look(pare_flop_state *s, bool gated, bool *headed)
 {
-    PARE_TRY(check(&s->options->train));
+    const pare_task *task;
+    pare_model *m = NULL;
+    PARE_TRY(check(&s->options->train, &task));
     PARE_TRY(list_targets(s));
-    PARE_TRY(look_at_model(s, gated, headed));
-    return convert_targets(s);
+    PARE_TRY(pare_model_open(s->options->train.model, &m));
+    *headed = has_head(m, task);
+    const pare_status status = look_at_model(s, m, gated);
+    pare_model_free(m);
+    return status == PARE_OK ? convert_targets(s) : status;
 }
 
-static pare_status run(pare_flop_state *s, void *result)
+static pare_status run(pare_flop_state *s, pare_json **result)
 {
     const pare_train_options *t = &s->options->train;
     bool headed;
@@ -421,22 +422,28 @@ static pare_status run(pare_flop_state *s, void *result)
     return pare_flop_report(s, result);
 }
 
-/* Calls a function with a run's state, and cleans up after it. */
-static pare_status with_state(const pare_flop_options *options,
-                              pare_status (*function)(pare_flop_state *, void *), void *out)
+static pare_status begin(pare_flop_state *s, const pare_flop_options *options)
 {
-    pare_flop_state s = {.options = options, .arena = pare_arena_new("flop run"), .run.lock = -1};
-    const pare_status status = s.arena ? function(&s, out) : PARE_MEMORY;
-    if (s.run.path)
-        pare_run_close(&s.run);
-    pare_arena_free(s.arena);
-    return status;
+    *s = (pare_flop_state){.options = options, .arena = pare_arena_new("flop run"),
+                           .run.lock = -1};
+    return s->arena ? PARE_OK : PARE_MEMORY;
+}
+
+static void end(pare_flop_state *s)
+{
+    if (s->run.path)
+        pare_run_close(&s->run);
+    pare_arena_free(s->arena);
 }
 
 pare_status pare_flop_run(const pare_flop_options *options, pare_json **result)
 {
+    pare_flop_state s;
     *result = NULL;
-    const pare_status status = with_state(options, run, result);
+    pare_status status = begin(&s, options);
+    if (status == PARE_OK)
+        status = run(&s, result);
+    end(&s);
     if (status != PARE_OK) {
         pare_json_free(*result);
         *result = NULL;
@@ -446,41 +453,46 @@ pare_status pare_flop_run(const pare_flop_options *options, pare_json **result)
 
 /* ---- its parts by themselves ---- */
 
-static pare_status train_alone(pare_flop_state *s, void *out)
+static pare_status train_alone(pare_flop_state *s, pare_json **result)
 {
     mask_phase p;
     bool headed;
     PARE_TRY(look(s, true, &headed));
     PARE_TRY(count_steps(s));
     PARE_TRY(plan_masks(s, s->options->train.model, &p));
-    return pare_finetune(&p.train, out);
+    return pare_finetune(&p.train, result);
 }
 
 pare_status pare_flop_train(const pare_flop_options *options, pare_json **result)
 {
+    pare_flop_state s;
     *result = NULL;
-    return with_state(options, train_alone, result);
-}
-
-static pare_status compact_alone(pare_flop_state *s, void *out)
-{
-    pare_masks masks = {.options = s->options->masks};
-    pare_model *m = NULL;
-    bool headed;
-    PARE_TRY(list_targets(s));
-    PARE_TRY(look_at_model(s, true, &headed));
-    PARE_TRY(convert_targets(s));
-    masks.options.encoder = s->encoder;
-    PARE_TRY(pare_model_open(s->options->train.model, &m));
-    pare_status status = pare_flop_list_new(s->arena, m, &masks.list);
+    pare_status status = begin(&s, options);
     if (status == PARE_OK)
-        status = pare_masks_compact(&masks, m, s->models[0].gone, NULL, out);
-    pare_model_free(m);
+        status = train_alone(&s, result);
+    end(&s);
     return status;
 }
 
-pare_status pare_flop_compact_file(const pare_flop_options *options, pare_model **out)
+static pare_status compact_alone(pare_flop_state *s, pare_model *gated, pare_model **out)
 {
+    pare_masks masks = {.options = s->options->masks};
+    PARE_TRY(list_targets(s));
+    PARE_TRY(look_at_model(s, gated, true));
+    PARE_TRY(convert_targets(s));
+    masks.options.encoder = s->encoder;
+    PARE_TRY(pare_flop_list_new(s->arena, gated, &masks.list));
+    return pare_masks_compact(&masks, gated, s->models[0].gone, NULL, out);
+}
+
+pare_status pare_flop_compact_gated(const pare_flop_options *options, pare_model *gated,
+                                    pare_model **out)
+{
+    pare_flop_state s;
     *out = NULL;
-    return with_state(options, compact_alone, out);
+    pare_status status = begin(&s, options);
+    if (status == PARE_OK)
+        status = compact_alone(&s, gated, out);
+    end(&s);
+    return status;
 }

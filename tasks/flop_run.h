@@ -47,9 +47,10 @@ pare_status pare_flop_run(const pare_flop_options *options, pare_json **result);
  * folder with compact-X.h5 for each target in it. The result is pare_finetune's. */
 pare_status pare_flop_train(const pare_flop_options *options, pare_json **result);
 
-/* The model with gates in train.model, compacted to the first target, and what was gone of it
- * before the projection: the history's "flop masks". */
-pare_status pare_flop_compact_file(const pare_flop_options *options, pare_model **out);
+/* A model with gates, compacted to the first target; train.model is its name in messages. Its
+ * history tells, under "flop masks", what was gone before the projection. */
+pare_status pare_flop_compact_gated(const pare_flop_options *options, pare_model *gated,
+                                    pare_model **out);
 
 /* ---- between flop_run.c and flop_report.c ---- */
 

@@ -102,7 +102,8 @@ static pare_status compare_logits(pare_arena *arena, const pare_model *masked,
 
 /* ---- together ---- */
 
-static pare_status choose(const pare_masks *m, double target, pare_flop_choice *s, pare_json **event)
+static pare_status choose(const pare_masks *m, double target, pare_flop_choice *s,
+                          pare_json **event)
 {
     double budget, cost;
     PARE_TRY(by_masks(m, s, &cost));

@@ -1,5 +1,6 @@
-/* masks.h: fine-tuning in which gates learn which ranks of factorised matrices stay, under an
- * augmented Lagrangian (FLOP: Wang et al. 2019, arXiv 1910.04732), as a method of the trainer.
+/* masks.h: gates that learn, while a model is fine-tuned, which ranks of its matrices stay.
+ *
+ * A method of the trainer, under an augmented Lagrangian (Wang et al. 2019, arXiv 1910.04732):
  *
  *   pare_masks masks = {.options = {...}};
  *   train.method = &pare_masks_method, train.method_state = &masks;

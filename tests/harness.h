@@ -89,6 +89,20 @@ TEST_UNUSED static void test_dirs_remove(void)
         test_dir_remove(test_dirs[i]);
 }
 
+/* Calls run(options) in a child process, whose exit status is the run's. The parent must have kept
+ * to one thread: OpenMP's do not survive a fork. */
+TEST_UNUSED static pid_t test_start(pare_status (*run)(const void *options), const void *options)
+{
+    fflush(NULL);
+    const pid_t child = fork();
+    if (child != 0)
+        return child;
+    const pare_status status = run(options);
+    if (status != PARE_OK && status != PARE_STOPPED)
+        fprintf(stderr, "run: %s\n", pare_error_message());
+    _exit(status);
+}
+
 /* The exit status of a child process, or minus the signal that ended it. */
 TEST_UNUSED static int test_wait(pid_t child)
 {

@@ -255,19 +255,18 @@ static pare_flop_options options(const char *run)
     return o;
 }
 
-static pid_t start(const pare_flop_options *o)
+static pare_status run_quietly(const void *options)
 {
-    fflush(NULL);
-    const pid_t child = fork();
-    if (child != 0)
-        return child;
     pare_json *result = NULL;
     pare_signals_install();
-    const pare_status status = pare_flop_run(o, &result);
-    if (status != PARE_OK && status != PARE_STOPPED)
-        fprintf(stderr, "run: %s\n", pare_error_message());
+    const pare_status status = pare_flop_run(options, &result);
     pare_json_free(result);
-    _exit(status);
+    return status;
+}
+
+static pid_t start(const pare_flop_options *o)
+{
+    return test_start(run_quietly, o);
 }
 
 static void assert_same_file(const char *a, const char *b, const char *name)

@@ -68,20 +68,18 @@ static pare_train_options options(const char *run)
                                 .threads = 1};
 }
 
-/* Runs pare_finetune in a child; its exit status is the run's. */
-static pid_t start(const pare_train_options *o)
+static pare_status run_quietly(const void *options)
 {
-    fflush(NULL);
-    const pid_t child = fork();
-    if (child != 0)
-        return child;
     pare_json *result = NULL;
     pare_signals_install();
-    const pare_status status = pare_finetune(o, &result);
-    if (status != PARE_OK && status != PARE_STOPPED)
-        fprintf(stderr, "run: %s\n", pare_error_message());
+    const pare_status status = pare_finetune(options, &result);
     pare_json_free(result);
-    _exit(status);
+    return status;
+}
+
+static pid_t start(const pare_train_options *o)
+{
+    return test_start(run_quietly, o);
 }
 
 static void assert_run(const pare_train_options *o, int want)
