@@ -1,8 +1,9 @@
 #!/bin/sh
 # bench/flop_study.sh RUNS GLUE OUTPUT [JOBS]: the study of docs/results/flop.md: FLOP against
 # truncated singular values at 0.3, 0.5 and 0.7 of MiniLM-L6's encoder removed, five tasks, three
-# seeds. RUNS/TASK-SEED/best.h5 are the models of bench/reference_runs.sh; QNLI's, on its first
-# 8,999 sentences, are made there if MODEL=minilm.h5 is set. Resumable: repeat the command.
+# seeds; and at 0.4 on SST-2, with the dense model's answers (flop40) and without (labels40).
+# RUNS/TASK-SEED/best.h5 are the models of bench/reference_runs.sh; QNLI's, on its first 8,999
+# sentences, are made there if MODEL=minilm.h5 is set. Resumable: repeat the command.
 #
 #   MODEL=minilm.h5 bench/flop_study.sh runs glue results 4       runs what is missing
 #   bench/flop_study.sh --table results                           a line a model
@@ -37,26 +38,42 @@ first() { # the sentences of a task that are used
     case $1 in SST-2) echo 20000 ;; QNLI) echo 8999 ;; *) echo 0 ;; esac
 }
 
-for seed in 1 2 3; do
-    for task in CoLA STS-B MRPC SST-2 QNLI; do
-        for method in flop svd svdglobal; do
-            echo "$task $seed $method $(first $task)"
+runs_of() { # METHOD: a line a run, cheap tasks first
+    for seed in 1 2 3; do
+        for task in CoLA STS-B SST-2 MRPC QNLI; do
+            for method; do
+                echo "$task $seed $method 0.3,0.5,0.7 $(first $task)"
+            done
         done
     done
-done | xargs -P "$jobs" -L 1 sh -c '
-    pare=$0 runs=$1 data=$2 output=$3 task=$4 seed=$5 method=$6 first=$7
-    run=$output/$task-$seed-$method model=$runs/$task-$seed/best.h5
+}
+
+{
+    runs_of flop svd
+    for seed in 1 2 3; do
+        echo "SST-2 $seed flop40 0.4 $(first SST-2)"
+        echo "SST-2 $seed labels40 0.4 $(first SST-2)"
+    done
+    runs_of svdglobal
+} | xargs -P "$jobs" -L 1 sh -c '
+    pare=$0 runs=$1 data=$2 output=$3 task=$4 seed=$5 name=$6 targets=$7 first=$8
+    run=$output/$task-$seed-$name model=$runs/$task-$seed/best.h5
     [ ! -s "$run/eval_results.json" ] || exit 0
-    if [ ! -s "$model" ] && [ "$method" = flop ] && [ -n "${MODEL:-}" ]; then
+    if [ ! -s "$model" ] && [ "$name" = flop ] && [ -n "${MODEL:-}" ]; then
         "$pare" finetune --model "$MODEL" --task "$task" --data "$data" --seed "$seed" \
             --output "$runs/$task-$seed" --resume --learning-rate 5e-5 --epochs 3 \
             --batch-size 32 --max-seq-length 128 --keep 1 --threads 1 --quiet \
             --train-examples "$first"
     fi
     while [ ! -s "$runs/$task-$seed/eval_results.json" ]; do sleep 10; done
+    case $name in
+    labels40) method="flop --no-distill" ;;
+    svdglobal) method=svd-global ;;
+    *) method=${name%40} ;;
+    esac
     "$pare" flop run --model "$model" --task "$task" --data "$data" --seed "$seed" \
-        --method "$(echo "$method" | sed s/svdglobal/svd-global/)" --targets 0.3,0.5,0.7 \
+        --method $method --targets "$targets" \
         --epochs 3 --final-epochs 1 --learning-rate 5e-5 --batch-size 32 --max-seq-length 128 \
-        --train-examples "$first" --threads 1 --keep 1 --quiet --output "$run" >/dev/null
+        --train-examples "$first" --threads 1 --keep 1 --quiet --output "$run" >/dev/null || exit 1
     rm -rf "$run"/masks/checkpoint-* "$run"/masks/*.h5 "$run"/finetuned-*/*.h5 "$run"/*.h5
 ' "$pare" "$runs" "$data" "$output"
