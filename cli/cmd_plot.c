@@ -7,38 +7,83 @@
 #include "core/file.h"
 #include "models/bounded_json.h"
 
+enum { MAX_LOG = 256 << 20 }; /* bytes */
+
 /* Whether there is a chart for it. */
 static bool known(const pare_json *json)
 {
-    static const char *const members[] = {"baseline", "pearson", "curve", "summary"};
+    static const char *const members[] = {"baseline", "pearson", "curve", "summary", "models",
+                                          "schema"};
+    const pare_json *of = pare_json_is_array(json) ? pare_json_at(json, 0) : json;
     for (size_t i = 0; i < sizeof members / sizeof *members; i++)
-        if (pare_json_get(json, members[i]))
+        if (pare_json_get(of, members[i]))
             return true;
     return false;
 }
 
-/* "runs/mrpc-1.json" -> "mrpc-1"; a summary.json is called by its folder. NULL: no memory. */
+/* The length of `path` without what bears the same name in every run's folder. */
+static size_t common_cut(const char *path)
+{
+    static const char *const common[] = {"/summary.json", "/eval_results.json", "/metrics.jsonl",
+                                         "/masks"};
+    size_t n = strlen(path);
+    for (size_t i = 0; i < sizeof common / sizeof *common; i++) {
+        const size_t part = strlen(common[i]);
+        if (n > part && memcmp(path + n - part, common[i], part) == 0 && path[n - part - 1] != '.')
+            n -= part;
+    }
+    return n;
+}
+
+/* "runs/mrpc-1.json" -> "mrpc-1", "runs/mrpc/masks/metrics.jsonl" -> "mrpc". NULL: no memory. */
 static char *name_of(pare_arena *arena, const char *path)
 {
-    const char *slash = strrchr(path, '/'), *start = slash ? slash + 1 : path;
-    if (slash && strcmp(start, "summary.json") == 0) {
-        const char *end = slash;
-        while (slash > path && slash[-1] != '/')
-            slash--;
-        return pare_arena_printf(arena, "%.*s", (int)(end - slash), slash);
+    const size_t n = common_cut(path);
+    size_t start = n, end = n;
+    while (start > 0 && path[start - 1] != '/')
+        start--;
+    const char *dot = memchr(path + start, '.', n - start);
+    if (path[n] == '\0' && dot && dot > path + start)
+        end = (size_t)(dot - path);
+    return pare_arena_printf(arena, "%.*s", (int)(end - start), path + start);
+}
+
+/* The lines of a log as an array; one that is cut off is being written. */
+static pare_status parse_lines(const char *path, char *text, pare_json **out)
+{
+    pare_status status = PARE_OK;
+    *out = pare_json_new_array();
+    for (char *end; status == PARE_OK && (end = strchr(text, '\n')); text = end + 1) {
+        pare_json *line = NULL;
+        status = pare_bounded_json_parse(text, (size_t)(end - text), path, &line);
+        if (status == PARE_OK)
+            pare_json_append(*out, line);
     }
-    const char *dot = strrchr(start, '.');
-    return pare_arena_printf(arena, "%.*s", dot ? (int)(dot - start) : (int)strlen(start), start);
+    return status;
+}
+
+static pare_status read_result(const char *path, pare_json **out)
+{
+    const size_t n = strlen(path);
+    size_t size;
+    char *text = NULL;
+    if (n < 6 || strcmp(path + n - 6, ".jsonl") != 0)
+        return pare_bounded_json_read(path, out);
+    pare_status status = pare_file_read(path, MAX_LOG, &text, &size);
+    if (status == PARE_OK)
+        status = parse_lines(path, text, out);
+    pare_free(text);
+    return status;
 }
 
 static pare_status read_results(const pare_options *o, pare_json **results, const char **names)
 {
     for (int i = 0; i < o->n_operands; i++) {
-        PARE_TRY(pare_bounded_json_read(o->operands[i], &results[i]));
+        PARE_TRY(read_result(o->operands[i], &results[i]));
         if (!known(results[i]))
             return pare_hint(pare_fail(PARE_INPUT, "%s: there is no chart for it", o->operands[i]),
-                             "name results of pare heads sweep, prune --step and correlate, or a "
-                             "sweep's summary.json");
+                             "name results of pare heads or pare flop run, a sweep's "
+                             "summary.json, or a run's metrics.jsonl");
         if (!(names[i] = name_of(o->arena, o->operands[i])))
             return PARE_MEMORY;
     }
@@ -59,6 +104,10 @@ pare_status pare_command_plot(const pare_options *o)
         status = pare_plot_heads(results, names, o->n_operands, o->output);
     if (status == PARE_OK)
         status = pare_plot_sweep(results, names, o->n_operands, o->output);
+    if (status == PARE_OK)
+        status = pare_plot_flop(results, names, o->n_operands, o->output);
+    if (status == PARE_OK)
+        status = pare_plot_training(results, names, o->n_operands, o->output);
     for (size_t i = 0; results && i < n; i++)
         pare_json_free(results[i]);
     pare_free(results);

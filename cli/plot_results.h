@@ -1,6 +1,6 @@
 /* plot_results.h: charts of what the other commands' JSON files say.
  *
- *   pare_json *const results[] = {...};        // of pare heads sweep, prune, correlate, pare sweep
+ *   pare_json *const results[] = {...};        // of pare heads sweep, a metrics.jsonl, ...
  *   PARE_TRY(pare_plot_heads(results, names, n, "plots"));
  *
  * names[n] tell the files apart: titles, legends and file names begin with them. A function draws
@@ -21,5 +21,15 @@ pare_status pare_plot_heads(pare_json *const *results, const char *const *names,
  * line a strategy, and the scores of all seeds. */
 pare_status pare_plot_sweep(pare_json *const *results, const char *const *names, int n,
                             const char *folder);
+
+/* Results of pare flop run: a model's ranks by layer and matrix; all together, by task: scores
+ * against parameters and forward time, a line a method, with bars over seeds. */
+pare_status pare_plot_flop(pare_json *const *results, const char *const *names, int n,
+                           const char *folder);
+
+/* Logs of training runs, as arrays of their lines: loss and score over the steps; of masks also
+ * the sparsity beside its target, and the multipliers. */
+pare_status pare_plot_training(pare_json *const *results, const char *const *names, int n,
+                               const char *folder);
 
 #endif

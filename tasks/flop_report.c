@@ -19,6 +19,7 @@ typedef struct measure {
     double score;               /* the task's first metric */
     double eval_seconds;
     int64_t parameters, encoder, bytes, memory_bytes;
+    pare_json *ranks;           /* of each layer's factorised matrices, owned */
     pare_json *masks;           /* the "flop masks" event of its history, owned; or NULL */
     pare_latency latency[N_BATCHES];
 } measure;
@@ -80,6 +81,9 @@ static pare_status measure_model(const pare_flop_state *s, const char *path, mea
         m->parameters = pare_model_parameters(session.model);
         m->encoder = pare_model_encoder_parameters(session.model);
         m->bytes = m->parameters * (int64_t)sizeof(real);
+        m->ranks = pare_json_new_array();
+        for (int64_t i = 0; i < session.model->config.num_hidden_layers; i++)
+            pare_json_append(m->ranks, pare_config_ranks(&session.model->config, i));
     }
     pare_eval_session_close(&session);
     return status;
@@ -192,6 +196,7 @@ static pare_json *model_json(const pare_flop_state *s, int i, const measure *bef
     pare_json_set_int(parameters, "encoder_before", before->encoder);
     pare_json_set_int(parameters, "encoder_after", m->encoder);
     pare_json_set(one, "parameters", parameters);
+    pare_json_set(one, "ranks", pare_json_copy(m->ranks));
     pare_json_set(metrics, "before", pare_json_copy(before->evaluation.metrics));
     pare_json_set(metrics, "after", pare_json_copy(m->evaluation.metrics));
     pare_json_set(one, "metrics", metrics);
@@ -372,6 +377,7 @@ pare_status pare_flop_report(pare_flop_state *s, pare_json **result)
     }
     for (int i = 0; i <= s->n; i++) {
         pare_json_free(all[i].evaluation.metrics);
+        pare_json_free(all[i].ranks);
         pare_json_free(all[i].masks);
     }
     return status;

@@ -184,6 +184,14 @@ json task target sparsity factorised dense expected realised parameters encoder_
 for file in eval_results.json eval_results.txt info.txt last.h5 best.h5 config.ini; do
     check "flop run writes $file" [ -s "flop/$file" ]
 done
+run 0 plot flop/eval_results.json flop/masks/metrics.jsonl --output flop-plots
+for chart in flop-ranks-0.4 flop-SST-2-parameters flop-SST-2-time flop-loss flop-score \
+    flop-sparsity flop-multipliers; do
+    check "there is $chart.svg" [ -s "flop-plots/$chart.svg" ]
+done
+check "ranks are numbers of the result" sh -c \
+    'for rank in $(sed 1d flop-plots/flop-ranks-0.4.tsv | tr "\t" "\n" | grep -E "^[1-9][0-9]+$")
+     do grep -qE "\"[a-z_]+\": $rank" flop/eval_results.json || exit 1; done'
 for key in target_sparsity expected_sparsity lambda_1 lambda_2 model_lr alpha_lr lambda_lr task_loss
 do
     check "the log has $key" grep -q "\"$key\":" flop/masks/metrics.jsonl
