@@ -153,12 +153,32 @@ static pare_status read_counters(const pare_store *store, const char *path, pare
     return PARE_OK;
 }
 
+/* A file with right checksums may still hold what no run can have reached: a step below 0 would
+ * be taken for a place in the data. */
+static pare_status check_state(const char *path, const pare_progress_state *s)
+{
+    const int64_t up_to_step[] = {s->step, s->best_step, s->evaluated_step, s->skipped};
+    const int64_t others[] = {s->bad_evaluations, s->examples, s->tokens};
+    bool good = s->train_seconds >= 0 && s->run_seconds >= 0;
+    for (size_t i = 0; i < sizeof up_to_step / sizeof *up_to_step; i++)
+        good = good && up_to_step[i] >= 0 && up_to_step[i] <= s->step;
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        good = good && others[i] >= 0;
+    if (good)
+        return PARE_OK;
+    return pare_hint(pare_fail(PARE_INPUT, "%s: no run can be at step %lld with its counters",
+                               path, (long long)s->step),
+                     "start from it as a model, with --model");
+}
+
 pare_status pare_checkpoint_open(const char *path, pare_arena *arena, pare_model **model,
                                  pare_progress_state *state, pare_checkpoint_text *text)
 {
     pare_store *store = NULL;
     PARE_TRY(pare_store_open(path, &store));
     pare_status status = read_counters(store, path, arena, state, text);
+    if (status == PARE_OK)
+        status = check_state(path, state);
     if (status == PARE_OK)
         status = pare_model_from_store(store, path, model);
     pare_store_close(store);

@@ -47,6 +47,21 @@ def weights():
             put("pickle", name, archive.read(pickles[0]))
 
 
+def runs():
+    def state(*counters):
+        types = "qqdqqqqqdd"  # as in tasks/checkpoint.h
+        return struct.pack("<" + types, *counters, *[0] * (len(types) - len(counters)))
+    put("state", "begun", state())
+    put("state", "later", state(40, 20, 0.5, 1, 40, 1280, 9000, 0, 1.5, 2.5) +
+        b'{"seed":1,"task":"MRPC","learning_rate":2e-5}')
+    put("state", "below", state(-3))
+    put("state", "skipped", state(3, 0, 0, 0, 0, 0, 0, 4))
+    put("state", "other", state(4) + b'{"seed":2,"task":null}')
+    put("grid", "rates", "learning-rate=2e-5,3e-5\n1,2,3\n")
+    put("grid", "layers", "drop-layers=none,top:1,list:0\nwarmup-ratio=0,0.1")
+    put("grid", "twice", "dropout=0,0\nseed=1,2\n1,1")
+
+
 def tensorflow():
     def whole(index, data):
         return struct.pack("<H", len(index)) + index + data
@@ -151,6 +166,7 @@ def settings():
 if __name__ == "__main__":
     weights()
     tensorflow()
+    runs()
     stores()
     vocabularies()
     tables()
