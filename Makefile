@@ -24,8 +24,11 @@ ifeq ($(MACHINE),x86_64)
 BASE = -march=x86-64-v2
 AVX2 = -mavx2 -mfma
 AVX512 = -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512
+AVX512BF16 = $(AVX512) -mavx512bf16
+AMX = $(AVX512) -mamx-tile -mamx-bf16
 endif
 arch = $(BASE) $(if $(filter %_avx2.c,$(1)),$(AVX2)) $(if $(filter %_avx512.c,$(1)),$(AVX512)) \
+       $(if $(filter %_avx512bf16.c,$(1)),$(AVX512BF16)) $(if $(filter %_amx.c,$(1)),$(AMX)) \
        $(if $(filter %_portable.c,$(1)),-ffp-contract=off)
 
 # A library's flags by pkg-config; where it has no such file, plain -l does on most systems.

@@ -9,6 +9,7 @@
 #include "cli/help.h"
 #include "cli/options.h"
 #include "core/cpu.h"
+#include "core/gemm.h"
 
 const pare_command pare_command_table[PARE_COMMAND_COUNT] = {
 #define COMMAND(id, ...) [PARE_COMMAND_##id] = {__VA_ARGS__},
@@ -76,6 +77,8 @@ static pare_status run(const pare_command *command, const pare_options *options)
         return print_text(&text);
     }
     PARE_TRY(pare_kernels_set_from_environment());
+    const bool bf16 = options->precision && strcmp(options->precision, "bf16") == 0;
+    PARE_TRY(pare_gemm_precision_set(bf16 ? PARE_PRECISION_BF16 : PARE_PRECISION_FP32));
     if (options->threads > 0)
         pare_threads_set((int)options->threads);
     return command->function(options);

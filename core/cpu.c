@@ -7,9 +7,12 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #endif
 
 static const char *const isa_names[PARE_ISA_COUNT] = {"portable", "avx2", "avx512"};
+static const char *const bf16_names[PARE_BF16_COUNT] = {"", "avx512bf16", "amx"};
 
 /* ---- What the CPU has ---- */
 
@@ -22,7 +25,12 @@ enum {
     LEAF1_ECX_OSXSAVE = 1 << 27,
     LEAF7_EBX_AVX2 = 1 << 5,
     XCR0_AVX = 0x06,   /* SSE and AVX registers */
-    XCR0_AVX512 = 0xe6 /* and masks, upper halves, registers 16 to 31 */
+    XCR0_AVX512 = 0xe6, /* and masks, upper halves, registers 16 to 31 */
+    XCR0_AMX = 0x60000, /* tile configuration and data */
+    LEAF71_EAX_AVX512BF16 = 1 << 5,
+    LEAF7_EDX_AMX = 1 << 22 | 1 << 24, /* BF16, TILE */
+    ARCH_REQ_XCOMP_PERM = 0x1023,      /* of arch_prctl */
+    XFEATURE_XTILEDATA = 18
 };
 #define LEAF7_EBX_AVX512 (1u << 16 | 1u << 17 | 1u << 30 | 1u << 31) /* F, DQ, BW, VL */
 
@@ -48,6 +56,29 @@ static pare_isa best_isa(void)
     return PARE_ISA_AVX512;
 }
 
+/* Linux lends the tiles' 8 KiB of state to processes that ask for it. */
+static bool may_use_tiles(void)
+{
+#ifdef SYS_arch_prctl
+    return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
+#else
+    return false;
+#endif
+}
+
+static bool has_bf16(pare_bf16 bf16)
+{
+    uint32_t a = 0, b, c, d = 0;
+    if (bf16 == PARE_BF16_NONE)
+        return true;
+    if (best_isa() != PARE_ISA_AVX512)
+        return false;
+    if (bf16 == PARE_BF16_AVX512)
+        return __get_cpuid_count(7, 1, &a, &b, &c, &d) && a & LEAF71_EAX_AVX512BF16;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & LEAF7_EDX_AMX) == LEAF7_EDX_AMX &&
+           (xcr0() & XCR0_AMX) == XCR0_AMX && may_use_tiles();
+}
+
 void pare_cpu_model(char name[49])
 {
     uint32_t words[12] = {0}; /* three leaves of 16 letters */
@@ -68,6 +99,11 @@ static pare_isa best_isa(void)
     return PARE_ISA_PORTABLE;
 }
 
+static bool has_bf16(pare_bf16 bf16)
+{
+    return bf16 == PARE_BF16_NONE;
+}
+
 void pare_cpu_model(char name[49])
 {
     name[0] = 0;
@@ -85,38 +121,53 @@ const char *pare_isa_name(pare_isa isa)
     return isa_names[isa];
 }
 
+const char *pare_bf16_name(pare_bf16 bf16)
+{
+    return bf16_names[bf16];
+}
+
 const char *pare_cpu_paths(void)
 {
     static const char *const lists[PARE_ISA_COUNT] = {
         "portable blis", "portable avx2 blis", "portable avx2 avx512 blis"};
-    return lists[best_isa()];
+    static const char *const with_bf16[4] = {
+        "portable avx2 avx512 blis", "portable avx2 avx512 avx512bf16 blis",
+        "portable avx2 avx512 amx blis", "portable avx2 avx512 avx512bf16 amx blis"};
+    if (best_isa() != PARE_ISA_AVX512)
+        return lists[best_isa()];
+    return with_bf16[has_bf16(PARE_BF16_AVX512) + 2 * has_bf16(PARE_BF16_AMX)];
 }
 
 /* ---- What was chosen: one number, so that threads that ask meanwhile see all or nothing ---- */
 
-enum { UNDECIDED = 0, DECIDED = 0x100, BLIS = 0x200 };
+enum { UNDECIDED = 0, DECIDED = 0x100, BLIS = 0x200, BF16 = 0x1000 /* times a pare_bf16 */ };
 static atomic_int choice = UNDECIDED;
+
+static pare_status choose(const char *name, bool supported, int what)
+{
+    if (!supported)
+        return pare_hint(pare_fail(PARE_USAGE, "kernels '%s': this CPU cannot run them", name),
+                         "choose one of: auto %s", pare_cpu_paths());
+    atomic_store(&choice, DECIDED | what);
+    return PARE_OK;
+}
 
 pare_status pare_kernels_set(const char *name)
 {
-    pare_isa best = best_isa();
-    if (strcmp(name, "auto") == 0 || name[0] == 0) {
-        atomic_store(&choice, DECIDED | (int)best);
-        return PARE_OK;
-    }
-    if (strcmp(name, "blis") == 0) {
-        atomic_store(&choice, DECIDED | BLIS | (int)best);
-        return PARE_OK;
-    }
-    for (int isa = 0; isa < PARE_ISA_COUNT; isa++) {
-        if (strcmp(name, isa_names[isa]) != 0)
-            continue;
-        if (isa > (int)best)
-            return pare_hint(pare_fail(PARE_USAGE, "kernels '%s': this CPU cannot run them", name),
-                             "choose one of: auto %s", pare_cpu_paths());
-        atomic_store(&choice, DECIDED | isa);
-        return PARE_OK;
-    }
+    const int best = (int)best_isa();
+    pare_bf16 bf16 = PARE_BF16_AMX;
+    while (!has_bf16(bf16))
+        bf16--;
+    if (strcmp(name, "auto") == 0 || name[0] == 0)
+        return choose(name, true, best | BF16 * (int)bf16);
+    if (strcmp(name, "blis") == 0)
+        return choose(name, true, BLIS | best | BF16 * (int)bf16);
+    for (int isa = 0; isa < PARE_ISA_COUNT; isa++)
+        if (strcmp(name, isa_names[isa]) == 0)
+            return choose(name, isa <= best, isa);
+    for (int i = PARE_BF16_AVX512; i < PARE_BF16_COUNT; i++)
+        if (strcmp(name, bf16_names[i]) == 0)
+            return choose(name, has_bf16((pare_bf16)i), PARE_ISA_AVX512 | BF16 * i);
     return pare_hint(pare_fail(PARE_USAGE, "kernels '%s' are not known", name),
                      "choose one of: auto %s", pare_cpu_paths());
 }
@@ -140,6 +191,11 @@ static int chosen(void)
 pare_isa pare_cpu_isa(void)
 {
     return (pare_isa)(chosen() & 0xff);
+}
+
+pare_bf16 pare_cpu_bf16(void)
+{
+    return (pare_bf16)(chosen() / BF16);
 }
 
 bool pare_kernels_blis(void)

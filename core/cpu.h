@@ -7,9 +7,10 @@
  *   table[pare_cpu_isa()](...);
  *
  * The choice is the best the CPU and the system support, unless the environment's PARE_KERNELS or
- * pare_kernels_set asks for another: auto, portable, avx2, avx512, or blis (matrix products by
- * BLIS, the rest as auto). Results of one path are the same bits on any machine that runs it;
- * those of two paths differ in the last digits. */
+ * pare_kernels_set asks for another: auto, portable, avx2, avx512, avx512bf16, amx, or blis (matrix
+ * products by BLIS, the rest as auto). avx512bf16 and amx are avx512 with other products of bf16.
+ * Results of one path are the same bits on any machine that runs it; those of two paths differ in
+ * the last digits. */
 #ifndef PARE_CORE_CPU_H
 #define PARE_CORE_CPU_H
 
@@ -21,6 +22,17 @@ typedef enum pare_isa {
     PARE_ISA_AVX512,   /* AVX-512 F, BW, DQ, VL + FMA */
     PARE_ISA_COUNT
 } pare_isa;
+
+/* Instructions for products of bf16 beside those of the instruction set. */
+typedef enum pare_bf16 {
+    PARE_BF16_NONE,
+    PARE_BF16_AVX512, /* AVX512-BF16 */
+    PARE_BF16_AMX,    /* AMX-BF16 */
+    PARE_BF16_COUNT
+} pare_bf16;
+
+/* Those in use. The first call asks the system for leave to use AMX's registers. */
+pare_bf16 pare_cpu_bf16(void);
 
 /* The instruction set in use. Asking is cheap; the first call looks at the CPU. */
 pare_isa pare_cpu_isa(void);
@@ -39,6 +51,7 @@ pare_status pare_kernels_set_from_environment(void);
 /* For `pare doctor`. */
 bool pare_cpu_supports(pare_isa isa);
 const char *pare_isa_name(pare_isa isa);    /* "portable", "avx2", "avx512" */
+const char *pare_bf16_name(pare_bf16 bf16); /* "", "avx512bf16", "amx" */
 const char *pare_cpu_paths(void);           /* "portable avx2 avx512 blis": what may be chosen */
 void pare_cpu_model(char name[49]);         /* the maker's name, "" where it is not known */
 

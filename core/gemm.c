@@ -22,7 +22,6 @@
  * Only the depth of a block of k can be seen in the bits, and it follows from k alone. So tasks may
  * be cut as the number of threads suggests. */
 enum {
-    DEPTH_MAX = 768,      /* of a block: sums leave the registers once in so many steps */
     OWN_MAX = 128,        /* own rows or columns of a task: x 768 floats are 3/8 of a 1 MiB L2 */
     BLIS_MAX = 384,       /* the same where BLIS packs both sides in every task */
     PACK_GROUP = 48,      /* shared rows or columns at least, packed by one tile of phase 1 */
@@ -73,6 +72,9 @@ static int64_t smaller(int64_t x, int64_t y)
     return x < y ? x : y;
 }
 
+/* The kernels of bf16 in use; NULL: products are of floats. */
+static const pare_gemm_kernels *bf16_kernels;
+
 static const pare_gemm_kernels *kernels(void)
 {
     static const pare_gemm_kernels *const table[PARE_ISA_COUNT] = {
@@ -81,14 +83,27 @@ static const pare_gemm_kernels *kernels(void)
         &pare_gemm_avx2, &pare_gemm_avx512
 #endif
     };
-    return table[pare_cpu_isa()];
+    return bf16_kernels ? bf16_kernels : table[pare_cpu_isa()];
 }
 
-/* k is cut into equal blocks, a multiple of 4 deep: 768 into two of 384. */
-static int64_t block_depth(int64_t k)
+/* BLIS has no bf16. */
+static bool use_blis(void)
 {
-    int64_t blocks = ceiling(k, DEPTH_MAX);
-    return blocks ? smaller(k, round_up(ceiling(k, blocks), 4)) : 0;
+    return pare_kernels_blis() && !bf16_kernels;
+}
+
+/* Elements of a packed panel's depth. */
+static int64_t packed_depth(const pare_gemm_kernels *with, int64_t depth)
+{
+    return round_up(ceiling(depth, with->pair), with->step);
+}
+
+/* k is cut into equal blocks: 768 into two of 384. */
+static int64_t block_depth(const pare_gemm_kernels *with, int64_t k)
+{
+    const int64_t multiple = with->pair * with->step > 4 ? with->pair * with->step : 4;
+    int64_t blocks = ceiling(k, PARE_GEMM_DEPTH_MAX);
+    return blocks ? smaller(k, round_up(ceiling(k, blocks), multiple)) : 0;
 }
 
 /* ---- Cutting C into tasks ---- */
@@ -157,8 +172,9 @@ static void pack_shared_tile(const product *p, int64_t tile)
     int64_t group = pack_group(s), groups = ceiling(s->count, group);
     int64_t k0 = tile / groups * p->depth, start = tile % groups * group;
     int64_t depth = smaller(p->depth, p->k - k0);
-    pack(s, p->packed_shared + k0 * round_up(s->count, s->panel) + start * depth, start,
-         smaller(group, s->count - start), k0, depth);
+    pack(s, p->packed_shared + packed_depth(p->with, k0) * round_up(s->count, s->panel) +
+                start * packed_depth(p->with, depth),
+         start, smaller(group, s->count - start), k0, depth);
 }
 
 /* ---- Phase 2: the tasks ---- */
@@ -168,7 +184,7 @@ typedef struct block {
     const product *p;
     task t;
     const real *a, *b; /* packed panels of the task's rows and columns */
-    int64_t depth;
+    int64_t depth; /* packed */
     bool first;
 } block;
 
@@ -229,13 +245,15 @@ static void run_task(product *p, int64_t number)
     int64_t shared_start = own_a ? k.t.j0 : k.t.i0;
     real *own = p->packed_own + pare_thread_index() * p->packed_own_size;
     for (int64_t k0 = 0; k0 < p->k; k0 += p->depth) {
-        k.depth = smaller(p->depth, p->k - k0);
+        const int64_t depth = smaller(p->depth, p->k - k0);
+        k.depth = packed_depth(p->with, depth);
         k.first = k0 == 0;
-        const real *shared = p->packed_shared + shared_start * k.depth +
-                             k0 * round_up(p->shared->count, p->shared->panel);
+        const real *shared =
+            p->packed_shared + shared_start * k.depth +
+            packed_depth(p->with, k0) * round_up(p->shared->count, p->shared->panel);
         k.a = own_a ? own : shared;
         k.b = own_a ? shared : own;
-        pack(p->own, own, own_start, own_count, k0, k.depth);
+        pack(p->own, own, own_start, own_count, k0, depth);
         if (k.first)
             await_shared(p);
         run_block(&k);
@@ -292,32 +310,33 @@ static void run_tiles(bool serial, int64_t tiles, pare_tile_function *function, 
 }
 
 /* Sizes of the packed panels in elements, whole cache lines each. */
-static int64_t shared_size(int64_t count, int64_t panel, int64_t k)
+static int64_t shared_size(const pare_gemm_kernels *with, int64_t count, int64_t panel, int64_t k)
 {
-    return round_up(round_up(count, panel) * k, 16);
+    return round_up(round_up(count, panel) * packed_depth(with, k), 16);
 }
 
-static int64_t own_size(int64_t count, int64_t panel, int64_t k)
+static int64_t own_size(const pare_gemm_kernels *with, int64_t count, int64_t panel, int64_t k)
 {
-    return round_up(round_up(smaller(count, OWN_MAX), panel) * block_depth(k), 16);
+    return round_up(round_up(smaller(count, OWN_MAX), panel) *
+                        packed_depth(with, block_depth(with, k)), 16);
 }
 
 size_t pare_gemm_workspace(int64_t m, int64_t n, int64_t k)
 {
     const pare_gemm_kernels *with = kernels();
-    int64_t elements = m > n ? shared_size(n, with->columns, k) +
-                                   pare_threads() * own_size(m, with->rows, k)
-                             : shared_size(m, with->rows, k) +
-                                   pare_threads() * own_size(n, with->columns, k);
-    return 64 + (pare_kernels_blis() ? 0 : (size_t)elements * sizeof(real));
+    int64_t elements = m > n ? shared_size(with, n, with->columns, k) +
+                                   pare_threads() * own_size(with, m, with->rows, k)
+                             : shared_size(with, m, with->rows, k) +
+                                   pare_threads() * own_size(with, n, with->columns, k);
+    return 64 + (use_blis() ? 0 : (size_t)elements * sizeof(real));
 }
 
 static void run_packed(product *p, void *workspace, bool serial)
 {
     const side *shared = p->shared;
     p->packed_shared = (real *)(((uintptr_t)workspace + 63) & ~(uintptr_t)63);
-    p->packed_own = p->packed_shared + shared_size(shared->count, shared->panel, p->k);
-    p->packed_own_size = own_size(p->own->count, p->own->panel, p->k);
+    p->packed_own = p->packed_shared + shared_size(p->with, shared->count, shared->panel, p->k);
+    p->packed_own_size = own_size(p->with, p->own->count, p->own->panel, p->k);
     p->pack_tiles = ceiling(shared->count, pack_group(shared)) * ceiling(p->k, p->depth);
     run_tiles(serial, p->pack_tiles + count_tasks(p), run_step, p);
 }
@@ -328,7 +347,7 @@ void pare_gemm(real *c, int64_t ldc, const real *a, int64_t lda, bool a_transpos
 {
     const pare_gemm_kernels *with = kernels();
     product p = {.with = with, .c = c, .bias = bias, .ldc = ldc, .k = k, .accumulate = accumulate,
-                 .depth = block_depth(k),
+                 .depth = block_depth(with, k),
                  .a = {a, lda, !a_transposed, m, with->rows, 0, with->pack_a},
                  .b = {b, ldb, b_transposed, n, with->columns, 0, with->pack_b}};
     if (m <= 0 || n <= 0)
@@ -339,10 +358,10 @@ void pare_gemm(real *c, int64_t ldc, const real *a, int64_t lda, bool a_transpos
     }
     bool serial = (double)m * (double)n * (double)k < SERIAL_WORK;
     side *own = m > n ? &p.a : &p.b, *shared = m > n ? &p.b : &p.a;
-    cut_tasks(own, shared, pare_kernels_blis() ? BLIS_MAX : OWN_MAX, serial ? 1 : pare_threads());
+    cut_tasks(own, shared, use_blis() ? BLIS_MAX : OWN_MAX, serial ? 1 : pare_threads());
     p.own = own;
     p.shared = shared;
-    if (pare_kernels_blis()) {
+    if (use_blis()) {
         pare_blis_start();
         run_tiles(serial, count_tasks(&p), run_blis_task, &p);
     } else {
@@ -350,13 +369,86 @@ void pare_gemm(real *c, int64_t ldc, const real *a, int64_t lda, bool a_transpos
     }
 }
 
+/* ---- Precision ---- */
+
+#ifdef PARE_DOUBLE
+pare_status pare_gemm_precision_set(pare_precision precision)
+{
+    return precision == PARE_PRECISION_FP32 ? PARE_OK
+                                  : pare_fail(PARE_USAGE, "products of doubles have no bf16");
+}
+#else
+enum { TRY_M = 35, TRY_N = 41, TRY_K = 71 };
+
+/* A product of small whole numbers, which bf16 and sums in float hold exactly. */
+static pare_status multiplies_right(const pare_gemm_kernels *with, bool *right)
+{
+    static real a[TRY_M * TRY_K], b[TRY_K * TRY_N], c[TRY_M * TRY_N];
+    bf16_kernels = with;
+    void *workspace = pare_malloc(pare_gemm_workspace(TRY_M, TRY_N, TRY_K));
+    if (!workspace)
+        return PARE_MEMORY;
+    for (int i = 0; i < TRY_M * TRY_K; i++)
+        a[i] = (real)(i % 11 - 5);
+    for (int i = 0; i < TRY_K * TRY_N; i++)
+        b[i] = (real)(i % 7 - 3);
+    pare_gemm(c, TRY_N, a, TRY_K, false, b, TRY_N, false, TRY_M, TRY_N, TRY_K, false, NULL,
+              workspace);
+    pare_free(workspace);
+    *right = true;
+    for (int i = 0; i < TRY_M; i++)
+        for (int j = 0; j < TRY_N; j++) {
+            int sum = 0;
+            for (int q = 0; q < TRY_K; q++)
+                sum += ((i * TRY_K + q) % 11 - 5) * ((q * TRY_N + j) % 7 - 3);
+            *right = *right && c[i * TRY_N + j] == (real)sum;
+        }
+    return PARE_OK;
+}
+
+/* The best for the kernel path that computes what it should: this is the only test that AMX gets
+ * on a machine that nobody has tried. */
+pare_status pare_gemm_precision_set(pare_precision precision)
+{
+    static const pare_gemm_kernels *const rounding[PARE_ISA_COUNT] = {
+        &pare_gemm_portable_bf16,
+#if defined(__x86_64__)
+        &pare_gemm_avx2_bf16, &pare_gemm_avx512_bf16
+#endif
+    };
+    static const pare_gemm_kernels *const pairs[PARE_BF16_COUNT] = {
+        NULL,
+#if defined(__x86_64__)
+        &pare_gemm_avx512bf16, &pare_gemm_amx
+#endif
+    };
+    bool right = false;
+    bf16_kernels = NULL;
+    if (precision == PARE_PRECISION_FP32)
+        return PARE_OK;
+    const pare_gemm_kernels *best = pairs[pare_cpu_bf16()];
+    if (best)
+        PARE_TRY(multiplies_right(best, &right));
+    bf16_kernels = right ? best : rounding[pare_cpu_isa()];
+    return PARE_OK;
+}
+#endif
+
 /* ---- What it does ---- */
+
+/* "bf16-amx"; what rounds to bf16 and multiplies floats, "bf16-avx512". */
+static const char *path_of_bf16(void)
+{
+    return bf16_kernels->pair > 1 ? pare_bf16_name(pare_cpu_bf16()) : pare_isa_name(pare_cpu_isa());
+}
 
 const char *pare_gemm_path(void)
 {
     static _Thread_local char text[64];
     const char *precision = sizeof(real) == 8 ? "fp64" : "fp32";
-    if (pare_kernels_blis())
+    if (bf16_kernels)
+        snprintf(text, sizeof text, "bf16-%s", path_of_bf16());
+    else if (pare_kernels_blis())
         snprintf(text, sizeof text, "%s-blis-%s", precision, pare_blis_architecture());
     else
         snprintf(text, sizeof text, "%s-%s", precision, pare_isa_name(pare_cpu_isa()));

@@ -27,12 +27,19 @@ void pare_gemm(real *c, int64_t ldc, const real *a, int64_t lda, bool a_transpos
                int64_t ldb, bool b_transposed, int64_t m, int64_t n, int64_t k, bool accumulate,
                const real *bias, void *workspace);
 
+/* Of products' operands from now on, in the whole process: call it before the first product. With
+ * bf16 both are rounded to bf16 (8 bits of mantissa, to nearest) on their way into a product, whose
+ * sums stay float; all else stays float too. One product's error is at most 2^-8 of the sum of its
+ * terms' sizes, beside that of adding floats. PARE_USAGE where real is double. */
+typedef enum pare_precision { PARE_PRECISION_FP32, PARE_PRECISION_BF16 } pare_precision;
+pare_status pare_gemm_precision_set(pare_precision precision);
+
 /* The bytes such a call needs, whatever is transposed, at the threads and kernels of this moment:
  * ask again after changing either. */
 size_t pare_gemm_workspace(int64_t m, int64_t n, int64_t k);
 
 /* For logs, checkpoints and `pare doctor`. */
-const char *pare_gemm_path(void); /* "fp32-avx512", "fp32-blis-skx", ... */
+const char *pare_gemm_path(void); /* "fp32-avx512", "fp32-blis-skx", "bf16-amx", ... */
 
 /* GFLOP/s of the team's registers, no memory touched: one run of about a millisecond. */
 double pare_gemm_peak(void);

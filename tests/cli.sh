@@ -191,4 +191,26 @@ check "--output holds the object of --json" cmp -s want scores.json
 run 0 evaluate --config run/config.ini -q
 empty err
 
+# ---- Products of bf16 ----
+for threads in 1 3; do
+    # shellcheck disable=SC2086
+    run 0 finetune $train --output bf16-$threads --batch-size 4 --precision bf16 --threads $threads
+done
+check "the log names the kernels of bf16" grep -q '"kernels":"bf16-' bf16-1/metrics.jsonl
+check "the threads do not matter" cmp -s bf16-1/best.h5 bf16-3/best.h5
+# shellcheck disable=SC2086
+run 0 finetune $train --output fp32 --batch-size 4
+check "bf16 is not fp32" sh -c '! cmp -s bf16-1/best.h5 fp32/best.h5'
+# shellcheck disable=SC2086
+run 2 finetune $train --output fp32 --batch-size 4 --precision bf16 --resume
+says "precision"
+printf 'the caf\303\251s\n' >line.txt
+for precision in fp32 bf16; do
+    "$pare" predict --model bf16-1/last.h5 --precision $precision <line.txt >$precision.out 2>err
+    check "pare predict --precision $precision" [ $? -eq 0 ]
+done
+check "logits of bf16 are rounded" sh -c '! cmp -s fp32.out bf16.out'
+run 2 evaluate --config run/config.ini --precision fp16
+says "fp16"
+
 finish

@@ -15,8 +15,18 @@
 #include "core/memory.h"
 #include "core/threads.h"
 
-static const char *const paths[] = {"portable", "avx2", "avx512", "blis"};
-enum { N_PATHS = 4, GAP = 3 };
+static const struct {
+    const char *kernels;
+    pare_precision precision;
+} paths[] = {
+    {"portable", PARE_PRECISION_FP32},   {"avx2", PARE_PRECISION_FP32},
+    {"avx512", PARE_PRECISION_FP32},     {"blis", PARE_PRECISION_FP32},
+    {"portable", PARE_PRECISION_BF16},   {"avx2", PARE_PRECISION_BF16},
+    {"avx512", PARE_PRECISION_BF16},     {"blis", PARE_PRECISION_BF16},
+    {"avx512bf16", PARE_PRECISION_BF16}, {"amx", PARE_PRECISION_BF16},
+};
+enum { N_PATHS = sizeof paths / sizeof *paths, GAP = 3 };
+static pare_precision precision; /* of the path in use */
 
 /* A product with rows further apart than they are long, NaN between them and behind the end. */
 typedef struct problem {
@@ -73,14 +83,24 @@ static void problem_free(problem *p)
     pare_free(p->c);
 }
 
+/* As the path takes it: of a float that is rounded to bf16, 8 bits of mantissa are left. */
+static real operand(real x)
+{
+    int exponent;
+    if (precision == PARE_PRECISION_FP32)
+        return x;
+    const double mantissa = frexp(x, &exponent);
+    return (real)ldexp(nearbyint(ldexp(mantissa, 8)), exponent - 8);
+}
+
 static real a_at(const problem *p, int64_t i, int64_t q)
 {
-    return p->a_transposed ? p->a[q * p->lda + i] : p->a[i * p->lda + q];
+    return operand(p->a_transposed ? p->a[q * p->lda + i] : p->a[i * p->lda + q]);
 }
 
 static real b_at(const problem *p, int64_t q, int64_t j)
 {
-    return p->b_transposed ? p->b[j * p->ldb + q] : p->b[q * p->ldb + j];
+    return operand(p->b_transposed ? p->b[j * p->ldb + q] : p->b[q * p->ldb + j]);
 }
 
 /* Rows i0.. and columns j0.. of the problem, as a product of its own into c. What was in c counts
@@ -126,9 +146,19 @@ static void check_values(const problem *p)
     }
 }
 
+/* Paths that this CPU has not are named in the log. */
 static bool choose(int path)
 {
-    return pare_kernels_set(paths[path]) == PARE_OK;
+    precision = paths[path].precision;
+    if (sizeof(real) == 8 && precision == PARE_PRECISION_BF16)
+        return false;
+    if (pare_kernels_set(paths[path].kernels) == PARE_OK) {
+        assert_int_equal(pare_gemm_precision_set(precision), PARE_OK);
+        return true;
+    }
+    print_message("not run, as this CPU has no %s: products of %s\n", paths[path].kernels,
+                  precision == PARE_PRECISION_BF16 ? "bf16" : "fp32");
+    return false;
 }
 
 static void test_values(void **state)
@@ -257,6 +287,7 @@ static void test_empty(void **state)
 static void test_names(void **state)
 {
     (void)state;
+    assert_int_equal(pare_gemm_precision_set(PARE_PRECISION_FP32), PARE_OK);
     assert_int_equal(pare_kernels_set("fastest"), PARE_USAGE);
     assert_non_null(strstr(pare_error_message(), "fastest"));
     assert_non_null(strstr(pare_error_hint(), "portable"));
@@ -267,6 +298,11 @@ static void test_names(void **state)
     assert_true(pare_kernels_blis());
     assert_int_equal(pare_kernels_set("auto"), PARE_OK);
     assert_false(pare_kernels_blis());
+    assert_int_equal(pare_kernels_set("portable"), PARE_OK);
+    assert_int_equal(pare_gemm_precision_set(PARE_PRECISION_BF16),
+                     sizeof(real) == 8 ? PARE_USAGE : PARE_OK);
+    assert_string_equal(pare_gemm_path(), sizeof(real) == 8 ? "fp64-portable" : "bf16-portable");
+    assert_int_equal(pare_gemm_precision_set(PARE_PRECISION_FP32), PARE_OK);
     for (int isa = 0; isa < PARE_ISA_COUNT; isa++)
         assert_int_equal(pare_kernels_set(pare_isa_name((pare_isa)isa)) == PARE_OK,
                          pare_cpu_supports((pare_isa)isa));

@@ -11,6 +11,9 @@
 #define STEP(sum, x, v) sum = (vector)_mm256_fmadd_ps(_mm256_set1_ps(x), v, sum)
 #endif
 #define KERNELS pare_gemm_avx2
+#ifndef PARE_DOUBLE
+#define ROUNDED pare_gemm_avx2_bf16
+#endif
 #include "core/cpu/gemm_template.h"
 
 #endif

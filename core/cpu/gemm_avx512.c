@@ -11,6 +11,9 @@
 #define STEP(sum, x, v) sum = (vector)_mm512_fmadd_ps(_mm512_set1_ps(x), v, sum)
 #endif
 #define KERNELS pare_gemm_avx512
+#ifndef PARE_DOUBLE
+#define ROUNDED pare_gemm_avx512_bf16
+#endif
 #include "core/cpu/gemm_template.h"
 
 #endif

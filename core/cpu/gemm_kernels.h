@@ -5,6 +5,9 @@
  * front to back: A into panels[ceil(m / rows)][depth][rows], B into
  * panels[ceil(n / columns)][depth][columns], the last panel filled up with zeros.
  *
+ * Kernels of bf16 take both operands rounded to bf16, and most of them put two neighbours in depth
+ * into the place of one element of a panel: a pair. Depths of packed panels count elements.
+ *
  * One element's value is sum_p a[p] * b[p] with p rising, each step rounded as the instruction set
  * does (fused or not), wherever in a tile the element stands. */
 #ifndef PARE_CORE_CPU_GEMM_KERNELS_H
@@ -34,8 +37,12 @@ typedef struct pare_gemm_tile {
 typedef void pare_gemm_pack(real *panels, const real *from, int64_t stride, bool along,
                             int64_t count, int64_t depth);
 
+enum { PARE_GEMM_DEPTH_MAX = 768 }; /* that is packed at once */
+
 typedef struct pare_gemm_kernels {
     int64_t rows, columns;
+    int64_t pair; /* steps of depth in an element of a panel: 1 or 2 */
+    int64_t step; /* a packed depth is a multiple of it, filled up with zeros */
     void (*run)(const pare_gemm_tile *tile);
     pare_gemm_pack *pack_a, *pack_b;
     void (*peak)(int64_t rounds); /* multiplies and adds in registers only ... */
@@ -45,6 +52,15 @@ typedef struct pare_gemm_kernels {
 extern const pare_gemm_kernels pare_gemm_portable;
 #if defined(__x86_64__)
 extern const pare_gemm_kernels pare_gemm_avx2, pare_gemm_avx512;
+#endif
+
+/* Of bf16: the first three round their operands and multiply floats. */
+#ifndef PARE_DOUBLE
+extern const pare_gemm_kernels pare_gemm_portable_bf16;
+#if defined(__x86_64__)
+extern const pare_gemm_kernels pare_gemm_avx2_bf16, pare_gemm_avx512_bf16, pare_gemm_avx512bf16,
+    pare_gemm_amx;
+#endif
 #endif
 
 #endif

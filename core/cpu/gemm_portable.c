@@ -5,4 +5,7 @@
 #define TILE_ROWS 4
 #define STEP(sum, x, v) sum = sum + (x) * (v)
 #define KERNELS pare_gemm_portable
+#ifndef PARE_DOUBLE
+#define ROUNDED pare_gemm_portable_bf16
+#endif
 #include "core/cpu/gemm_template.h"

@@ -4,32 +4,22 @@
  *   TILE_ROWS             rows of a tile; its columns are two registers
  *   STEP(sum, x, v)       sum += x * v, x a number, v and sum vectors, fused or not
  *   KERNELS               the name of the table to define
+ *   ROUNDED               the same, of products whose operands are rounded to bf16
  *
- * and includes this file. Registers in use: 2 * TILE_ROWS sums, two of B, the rest hold A's. */
+ * and includes this file. With PAIRS defined there is no ROUNDED: x and v hold pairs of bf16, and
+ * STEP adds both products of a pair. Registers in use: 2 * TILE_ROWS sums, two of B, the rest hold
+ * A's. */
 #include <stdalign.h>
-#include <string.h>
 
-#include "core/cpu/gemm_kernels.h"
+#include "core/cpu/gemm_pack.h"
 
-#ifdef PARE_DOUBLE
-#define LANES (VECTOR_BYTES / 8)
-#else
-#define LANES (VECTOR_BYTES / 4)
-#endif
 #define TILE_COLUMNS (2 * LANES)
-#define ACROSS_GROUP 4 /* panels packed side by side */
-#define ACROSS_AHEAD 16 /* rows */
 #define B_AHEAD 8 /* steps by which reading B is announced: it streams from the L2 cache */
 #ifdef __clang__
 #define UNROLL _Pragma("clang loop unroll(full)")
 #else
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
-#define INLINE static inline __attribute__((always_inline))
-
-/* Vectors in packed panels, and anywhere in C. */
-typedef real vector __attribute__((vector_size(VECTOR_BYTES), may_alias));
-typedef real loose __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(real)), may_alias));
 
 /* ---- The tile ---- */
 
@@ -138,133 +128,24 @@ static void run(const pare_gemm_tile *t)
         tile_run_rows(t);
 }
 
-/* ---- Packing, along: panel[p][i] = from[i][p], a transpose ---- */
+/* ---- Packing ---- */
 
-/* Any count and depth from `start` on, one element at a time: the edges. */
-INLINE void pack_along_edge(real *panel, int64_t width, const real *from, int64_t stride,
-                            int64_t count, int64_t start, int64_t depth)
+#ifdef PAIRS
+enum { PAIR = 2 };
+
+static void pack_a(real *panels, const real *from, int64_t stride, bool along, int64_t count,
+                   int64_t depth)
 {
-    for (int64_t p = start; p < depth; p++)
-        for (int64_t i = 0; i < width; i++)
-            panel[p * width + i] = i < count ? from[i * stride + p] : 0;
+    pack_pairs(panels, TILE_ROWS, from, stride, along, count, depth, (depth + 1) / 2);
 }
 
-#if LANES == 16
-#define JOIN(r) JOIN8(JOIN4(QUAD(r), QUAD(r + 4)), JOIN4(QUAD(r + 8), QUAD(r + 12)))
-#define LOW(x, y)                                                                                  \
-    __builtin_shufflevector(x, y, 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29)
-#define HIGH(x, y)                                                                                 \
-    __builtin_shufflevector(x, y, 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31)
-#define LOW2(x, y)                                                                                 \
-    __builtin_shufflevector(x, y, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29)
-#define HIGH2(x, y)                                                                                \
-    __builtin_shufflevector(x, y, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31)
-#elif LANES == 8
-#define JOIN(r) JOIN4(QUAD(r), QUAD(r + 4))
-#define LOW(x, y) __builtin_shufflevector(x, y, 0, 8, 1, 9, 4, 12, 5, 13)
-#define HIGH(x, y) __builtin_shufflevector(x, y, 2, 10, 3, 11, 6, 14, 7, 15)
-#define LOW2(x, y) __builtin_shufflevector(x, y, 0, 1, 8, 9, 4, 5, 12, 13)
-#define HIGH2(x, y) __builtin_shufflevector(x, y, 2, 3, 10, 11, 6, 7, 14, 15)
-#elif LANES == 4
-#define JOIN(r) QUAD(r)
-#define LOW(x, y) __builtin_shufflevector(x, y, 0, 4, 1, 5)
-#define HIGH(x, y) __builtin_shufflevector(x, y, 2, 6, 3, 7)
-#define LOW2(x, y) __builtin_shufflevector(x, y, 0, 1, 4, 5)
-#define HIGH2(x, y) __builtin_shufflevector(x, y, 2, 3, 6, 7)
-#endif
-#define JOIN4(x, y) __builtin_shufflevector(x, y, 0, 1, 2, 3, 4, 5, 6, 7)
-#define JOIN8(x, y)                                                                                \
-    __builtin_shufflevector(x, y, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
-
-#ifdef JOIN
-typedef real four __attribute__((vector_size(4 * sizeof(real)), aligned(sizeof(real)), may_alias));
-
-/* LANES rows of a whole panel, four steps of depth at a time: each vector joins the same four
- * steps of rows r, r + 4, ..., so that 4 x 4 transposes inside its quarters finish the work. A
- * panel narrower than a vector gets its surplus lanes overwritten by what comes next; so the last
- * steps are left to the caller. Returns the steps done. */
-INLINE int64_t pack_along_lanes(real *to, int64_t width, int64_t used, const real *from,
-                                int64_t stride, int64_t depth)
+static void pack_b(real *panels, const real *from, int64_t stride, bool along, int64_t count,
+                   int64_t depth)
 {
-    int64_t p = 0, end = used < LANES ? depth - 4 : depth;
-#define QUAD(r) (*(const four *)(from + ((r) < used ? (r) : 0) * stride + p))
-    for (; p + 4 <= end; p += 4, to += 4 * width) {
-        vector r0 = JOIN(0), r1 = JOIN(1), r2 = JOIN(2), r3 = JOIN(3);
-        vector low01 = LOW(r0, r1), low23 = LOW(r2, r3);
-        vector high01 = HIGH(r0, r1), high23 = HIGH(r2, r3);
-        *(loose *)to = LOW2(low01, low23);
-        *(loose *)(to + width) = HIGH2(low01, low23);
-        *(loose *)(to + 2 * width) = LOW2(high01, high23);
-        *(loose *)(to + 3 * width) = HIGH2(high01, high23);
-    }
-#undef QUAD
-    return p;
+    pack_pairs(panels, TILE_COLUMNS, from, stride, along, count, depth, (depth + 1) / 2);
 }
-
-INLINE int64_t pack_along_whole(real *panel, int64_t width, const real *from, int64_t stride,
-                                int64_t depth)
-{
-    int64_t last = (width - 1) / LANES * LANES; /* first, for its surplus lanes */
-    int64_t done = pack_along_lanes(panel + last, width, width - last, from + last * stride,
-                                    stride, depth);
-    for (int64_t i = 0; i < last; i += LANES)
-        pack_along_lanes(panel + i, width, LANES, from + i * stride, stride, depth);
-    return done;
-}
-#else /* vectors of two doubles */
-INLINE int64_t pack_along_whole(real *panel, int64_t width, const real *from, int64_t stride,
-                                int64_t depth)
-{
-    (void)panel, (void)width, (void)from, (void)stride, (void)depth;
-    return 0;
-}
-#endif
-
-/* ---- Packing, across: panel[p][i] = from[p][i], a copy ---- */
-
-/* A few panels side by side, so that rows are read in whole cache lines and few streams written:
- * every stream is a page of its own. Rows lie far apart, so the next ones are fetched ahead. */
-INLINE void pack_across_group(real *panels, int64_t width, const real *from, int64_t stride,
-                              int64_t group, int64_t depth)
-{
-    for (int64_t p = 0; p < depth; p++, from += stride) {
-        real *to = panels + p * width;
-        for (int64_t i = 0; i < group * width; i += 64 / (int64_t)sizeof(real))
-            __builtin_prefetch(from + ACROSS_AHEAD * stride + i);
-        for (int64_t j = 0; j < group; j++, to += depth * width)
-            memcpy(to, from + j * width, (size_t)width * sizeof(real));
-    }
-}
-
-INLINE void pack_across(real *panels, int64_t width, const real *from, int64_t stride,
-                        int64_t count, int64_t depth)
-{
-    int64_t whole = count / width, rest = count % width;
-    for (int64_t j = 0; j < whole; j += ACROSS_GROUP) {
-        int64_t group = whole - j < ACROSS_GROUP ? whole - j : ACROSS_GROUP;
-        pack_across_group(panels + j * depth * width, width, from + j * width, stride, group,
-                          depth);
-    }
-    real *to = panels + whole * depth * width;
-    for (int64_t p = 0; rest && p < depth; p++, from += stride)
-        for (int64_t i = 0; i < width; i++)
-            *to++ = i < rest ? from[whole * width + i] : 0;
-}
-
-INLINE void pack(real *panels, int64_t width, const real *from, int64_t stride, bool along,
-                 int64_t count, int64_t depth)
-{
-    if (!along) {
-        pack_across(panels, width, from, stride, count, depth);
-        return;
-    }
-    for (int64_t i = 0; i < count; i += width, panels += depth * width) {
-        int64_t done = 0;
-        if (count - i >= width)
-            done = pack_along_whole(panels, width, from + i * stride, stride, depth);
-        pack_along_edge(panels, width, from + i * stride, stride, count - i, done, depth);
-    }
-}
+#else
+enum { PAIR = 1 };
 
 static void pack_a(real *panels, const real *from, int64_t stride, bool along, int64_t count,
                    int64_t depth)
@@ -277,6 +158,23 @@ static void pack_b(real *panels, const real *from, int64_t stride, bool along, i
 {
     pack(panels, TILE_COLUMNS, from, stride, along, count, depth);
 }
+#endif
+
+#ifdef ROUNDED
+static void pack_a_rounded(real *panels, const real *from, int64_t stride, bool along,
+                           int64_t count, int64_t depth)
+{
+    pack_a(panels, from, stride, along, count, depth);
+    round_packed(panels, (count + TILE_ROWS - 1) / TILE_ROWS * TILE_ROWS * depth);
+}
+
+static void pack_b_rounded(real *panels, const real *from, int64_t stride, bool along,
+                           int64_t count, int64_t depth)
+{
+    pack_b(panels, from, stride, along, count, depth);
+    round_packed(panels, (count + TILE_COLUMNS - 1) / TILE_COLUMNS * TILE_COLUMNS * depth);
+}
+#endif
 
 /* ---- The ceiling ---- */
 
@@ -300,4 +198,8 @@ static void peak(int64_t rounds)
 }
 
 const pare_gemm_kernels KERNELS = {
-    TILE_ROWS, TILE_COLUMNS, run, pack_a, pack_b, peak, 2 * LANES * PEAK_CHAINS};
+    TILE_ROWS, TILE_COLUMNS, PAIR, 1, run, pack_a, pack_b, peak, 2 * PAIR * LANES * PEAK_CHAINS};
+#ifdef ROUNDED
+const pare_gemm_kernels ROUNDED = {TILE_ROWS,      TILE_COLUMNS,   1,    1, run,
+                                   pack_a_rounded, pack_b_rounded, peak, 2 * LANES * PEAK_CHAINS};
+#endif

@@ -1,0 +1,97 @@
+/* tests/pair_kernels.h: product kernels that no path of this CPU may reach, called by themselves.
+ *
+ *   check_kernels(&pare_gemm_emulated);
+ *
+ * packs whole matrices, runs every tile, and compares with sums in double of operands that are
+ * rounded to bf16. */
+#ifndef PARE_TESTS_PAIR_KERNELS_H
+#define PARE_TESTS_PAIR_KERNELS_H
+
+#include "tests/harness.h"
+
+#include <math.h>
+
+#include "core/cpu/gemm_kernels.h"
+
+enum { MOST_ROWS = 80, MOST_DEPTH = PARE_GEMM_DEPTH_MAX, PANELS = 96 * MOST_DEPTH };
+
+/* One operand: its elements in memory, rounded, and packed. */
+typedef struct operand {
+    float from[MOST_ROWS * MOST_DEPTH];
+    double rounded[MOST_ROWS][MOST_DEPTH];
+    float panels[PANELS] __attribute__((aligned(64)));
+} operand;
+
+/* By the definition: the nearest float whose lower 16 bits are 0; of two, the one with an even
+ * 17th. */
+static double nearest_bf16(float x)
+{
+    int exponent;
+    const double mantissa = frexp(x, &exponent); /* in [0.5, 1): 8 bits of it are kept */
+    return ldexp(nearbyint(ldexp(mantissa, 8)), exponent - 8);
+}
+
+static void make(operand *o, int64_t count, int64_t depth, bool along, uint32_t seed)
+{
+    for (int64_t i = 0; i < count; i++)
+        for (int64_t p = 0; p < depth; p++) {
+            seed = seed * 1664525u + 1013904223u;
+            const float x = (float)(seed >> 8) / (1 << 23) - 1;
+            o->from[along ? i * depth + p : p * count + i] = x;
+            o->rounded[i][p] = nearest_bf16(x);
+        }
+    for (int64_t i = 0; i < PANELS; i++)
+        o->panels[i] = NAN; /* what packing leaves out would be seen */
+}
+
+static void check_product(const pare_gemm_kernels *with, int64_t m, int64_t n, int64_t k,
+                          bool a_along, bool b_along, bool add)
+{
+    static operand a, b;
+    static float c[MOST_ROWS * (MOST_ROWS + 1)], bias[MOST_ROWS];
+    const int64_t depth = ((k + with->pair - 1) / with->pair + with->step - 1) / with->step *
+                          with->step;
+    make(&a, m, k, a_along, 1);
+    make(&b, n, k, b_along, 2);
+    for (int64_t i = 0; i < m * (n + 1); i++)
+        c[i] = (float)i;
+    for (int64_t j = 0; j < n; j++)
+        bias[j] = (float)j / 4;
+    with->pack_a(a.panels, a.from, a_along ? k : m, a_along, m, k);
+    with->pack_b(b.panels, b.from, b_along ? k : n, b_along, n, k);
+    for (int64_t i = 0; i < m; i += with->rows)
+        for (int64_t j = 0; j < n; j += with->columns)
+            with->run(&(pare_gemm_tile){.c = c + i * (n + 1) + j, .ldc = n + 1,
+                                        .a = a.panels + i * depth, .b = b.panels + j * depth,
+                                        .depth = depth,
+                                        .rows = m - i < with->rows ? m - i : with->rows,
+                                        .columns = n - j < with->columns ? n - j : with->columns,
+                                        .bias = add ? NULL : bias + j, .add = add,
+                                        .ahead = (const char *)a.panels});
+    for (int64_t i = 0; i < m; i++) {
+        for (int64_t j = 0; j < n; j++) {
+            double sum = add ? (double)(i * (n + 1) + j) : (double)j / 4, size = fabs(sum);
+            for (int64_t p = 0; p < k; p++) {
+                sum += a.rounded[i][p] * b.rounded[j][p];
+                size += fabs(a.rounded[i][p] * b.rounded[j][p]);
+            }
+            if (!(fabs(c[i * (n + 1) + j] - sum) <= 0x1p-22 * size * sqrt((double)k + 1)))
+                fail_msg("m=%d n=%d k=%d (%d%d) [%d,%d]: %g, not %g", (int)m, (int)n, (int)k,
+                         a_along, b_along, (int)i, (int)j, c[i * (n + 1) + j], sum);
+        }
+        assert_true(c[i * (n + 1) + n] == (float)(i * (n + 1) + n)); /* beside C */
+    }
+}
+
+TEST_UNUSED static void check_kernels(const pare_gemm_kernels *with)
+{
+    static const int64_t sizes[] = {1, 2, 11, 12, 13, 16, 17, 31, 32, 33, 48, 65, MOST_ROWS};
+    static const int64_t depths[] = {1, 2, 3, 15, 16, 31, 32, 33, 63, 65, 384, 767, MOST_DEPTH};
+    for (int round = 0; round < 13 * 13; round++) {
+        const int64_t m = sizes[round % 13], n = sizes[round / 13];
+        check_product(with, m, n, depths[(round + round / 13) % 13], round & 1, round & 2,
+                      round & 4);
+    }
+}
+
+#endif
