@@ -1,7 +1,8 @@
 """flop_summary.py TABLE.tsv: the tables of docs/results/flop.md, from bench/flop_study.sh --table.
 
 Scores are the task's first metric on the dev set, times 100. A difference is FLOP's model minus the
-truncated one of the same task, seed and size; the interval is Student's over all such pairs.
+truncated one of the same task, seed and size; the interval is Student's over the seeds' means over
+the tasks.
 """
 import csv
 import math
@@ -37,6 +38,13 @@ def differences(other, target, task=None):
             and (k[0], k[1], other, target) in score]
 
 
+def seed_mean(other, target, seed):
+    """Of the differences of one seed; None where a task is still missing."""
+    d = [score[t, seed, "flop", target] - score[t, seed, other, target] for t in tasks
+         if (t, seed, "flop", target) in score and (t, seed, other, target) in score]
+    return st.mean(d) if len(d) == len(tasks) else None
+
+
 def head(*columns):
     print("| " + " | ".join(columns) + " |\n" + "|---" * len(columns) + "|")
 
@@ -53,12 +61,13 @@ for task in tasks:
               f" {f'{st.mean(d):+.2f}' if d else '–'} | {error} |")
 
 print()
-head("removed", "against", "pairs", "mean difference", "95 % interval")
+head("removed", "against", "pairs", "mean difference over the tasks", "95 % interval")
 for target in ("0.3", "0.5", "0.7"):
     for other in ("svd", "svdglobal"):
         d = differences(other, target)
         if d:
-            m, half = st.mean(d), interval(d)
+            seeds = [x for x in (seed_mean(other, target, s) for s in "123") if x is not None]
+            m, half = st.mean(seeds), interval(seeds)
             print(f"| {target} | {other} | {len(d)} | {m:+.2f} |"
                   f" {m - half:+.2f} … {m + half:+.2f} |")
 
