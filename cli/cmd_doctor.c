@@ -80,6 +80,9 @@ static pare_status examine(pare_json *result)
     pare_json_set_string(result, "version", PARE_VERSION);
     pare_json_set_string(result, "cpu", cpu);
     pare_json_set_string(result, "kernel_path", pare_gemm_path());
+    PARE_TRY(pare_gemm_precision_set(PARE_PRECISION_BF16));
+    pare_json_set_string(result, "kernel_path_bf16", pare_gemm_path());
+    PARE_TRY(pare_gemm_precision_set(PARE_PRECISION_FP32));
     pare_json_set_string(result, "kernels", pare_isa_name(pare_cpu_isa()));
     pare_json_set_string(result, "kernels_available", pare_cpu_paths());
     pare_json_set_string(result, "blis_architecture", pare_blis_architecture());
@@ -107,7 +110,9 @@ static void print_people(const pare_json *r)
     pare_out("kernels    %s (available: %s; PARE_KERNELS chooses)\n",
              pare_json_get_string(r, "kernels", ""),
              pare_json_get_string(r, "kernels_available", ""));
-    pare_out("products   %s\n", pare_json_get_string(r, "kernel_path", ""));
+    pare_out("products   %s; %s with --precision bf16\n",
+             pare_json_get_string(r, "kernel_path", ""),
+             pare_json_get_string(r, "kernel_path_bf16", ""));
     pare_out("BLIS       %s\n", pare_json_get_string(r, "blis_architecture", ""));
     pare_out("threads    %lld\n", (long long)pare_json_get_int(r, "threads", 0));
     pare_out("speed      %.0f GFLOP/s at [%d,%d] x [%d,%d], of %.0f in registers\n",

@@ -1,5 +1,5 @@
 #!/bin/sh
-# tests/latency.sh: pare latency and pare sweep from outside, on the demo's model of two layers;
+# tests/latency.sh: pare latency, bench and sweep from outside, on the demo's model of two layers;
 # what a sweep survives is in test_sweep.c. One line a failure; the last
 # line is `N passed, N failed`.
 cd "$(dirname "$0")/.." || exit 1
@@ -34,6 +34,17 @@ texts="--task SST-2 --data demo/corpus"
     says "has no head"
     run 4 latency nothing.h5 $texts
 }
+
+# ---- Bench ----
+run 0 bench --model $best --length 9 --rounds 2 --threads 1 --json
+json kernels threads products matrix m n k gflops peak_gflops passes pass gb_per_second \
+    triad_gb_per_second step_ms tokens_per_second forward_ms answer_ms
+prints '"m":288,'
+run 0 bench --model demo/untrained.h5 --batch-size 3 --rounds 1 --precision bf16
+prints "3 sentences of 13 tokens"
+prints "bf16-"
+run 2 bench --model $best --length 5000
+says "--length"
 
 # ---- Sweep ----
 # shellcheck disable=SC2086

@@ -1,0 +1,275 @@
+/* speed.c: see speed.h. */
+#include "tasks/speed.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "autograd/ops.h"
+#include "core/clock.h"
+#include "core/gemm.h"
+#include "core/philox.h"
+#include "core/threads.h"
+#include "models/bert.h"
+#include "optim/adamw.h"
+
+enum { SEED = 1, TRIAD = 1 << 24, TRIAD_TILE = 1 << 14 };
+
+/* What is timed works in these. */
+typedef struct bench {
+    pare_model *model;
+    const pare_speed_plan *plan;
+    pare_arena *run, *step, *scratch;
+    pare_optimizer *optimizer;
+    pare_packed batch, one; /* the batch, and one sentence of it */
+    int32_t *labels;        /* [batch] */
+    double *times;          /* [rounds] */
+    real *triad;            /* [3, TRIAD] */
+} bench;
+
+typedef pare_status timed(bench *b);
+
+/* The median time of a function in milliseconds, after one call that is not counted. */
+static pare_status time_median(bench *b, timed *function, double *ms)
+{
+    const int64_t n = b->plan->rounds;
+    PARE_TRY(function(b));
+    for (int64_t i = 0; i < n; i++) {
+        const double start = pare_seconds();
+        PARE_TRY(function(b));
+        b->times[i] = 1e3 * (pare_seconds() - start);
+    }
+    pare_sort_doubles(b->times, n);
+    *ms = (b->times[(n - 1) / 2] + b->times[n / 2]) / 2;
+    return PARE_OK;
+}
+
+/* ---- sentences ---- */
+
+static pare_status make_batch(const bench *b, int64_t sentences, pare_packed *out)
+{
+    const int64_t length = b->plan->length, tokens = sentences * length;
+    int64_t *offset = pare_arena_alloc(b->run, (size_t)(sentences + 1) * sizeof *offset);
+    int32_t *ids = pare_arena_alloc(b->run, (size_t)tokens * sizeof *ids);
+    int32_t *types = pare_arena_zalloc(b->run, (size_t)tokens * sizeof *types);
+    int32_t *positions = pare_arena_alloc(b->run, (size_t)tokens * sizeof *positions);
+    uint32_t *examples = pare_arena_alloc(b->run, (size_t)tokens * sizeof *examples);
+    uint32_t *firsts = pare_arena_alloc(b->run, (size_t)sentences * sizeof *firsts);
+    if (!offset || !ids || !types || !positions || !examples || !firsts)
+        return PARE_MEMORY;
+    for (int64_t s = 0; s <= sentences; s++)
+        offset[s] = s * length;
+    for (int64_t s = 0; s < sentences; s++)
+        firsts[s] = (uint32_t)s;
+    for (int64_t t = 0; t < tokens; t++) {
+        const double u = pare_random_uniform(SEED, PARE_RANDOM_DATA, 0, (uint64_t)t);
+        ids[t] = (int32_t)(u * (double)b->model->config.vocab_size);
+        positions[t] = (int32_t)(t % length);
+        examples[t] = (uint32_t)(t / length);
+    }
+    *out = (pare_packed){.n_sentences = sentences, .n_tokens = tokens, .longest = length,
+                         .offset = offset, .ids = ids, .types = types, .positions = positions,
+                         .tokens = {tokens, examples, positions},
+                         .firsts = {sentences, firsts, NULL}};
+    return PARE_OK;
+}
+
+/* ---- the model as a whole ---- */
+
+static pare_status forward(bench *b, const pare_packed *batch)
+{
+    const pare_mark mark = pare_arena_mark(b->step);
+    pare_tape tape;
+    pare_tape_begin(&tape, b->step, b->scratch, &(pare_tape_mode){0});
+    const pare_bert_pass pass = {.tape = &tape, .model = b->model, .batch = batch, .dropout = -1};
+    (void)pare_bert_logits(&pass);
+    pare_arena_release(b->step, mark);
+    return pare_tape_status(&tape);
+}
+
+static pare_status run_forward(bench *b)
+{
+    return forward(b, &b->batch);
+}
+
+static pare_status run_answer(bench *b)
+{
+    return forward(b, &b->one);
+}
+
+static pare_status run_step(bench *b)
+{
+    static const double rates[PARE_GROUPS] = {1e-9};
+    const pare_tape_mode mode = {.recording = true, .training = true, .seed = SEED};
+    const pare_mark mark = pare_arena_mark(b->step);
+    pare_tape tape;
+    double norm;
+    pare_tape_begin(&tape, b->step, b->scratch, &mode);
+    const pare_bert_pass pass = {.tape = &tape, .model = b->model, .batch = &b->batch,
+                                 .dropout = -1};
+    pare_tensor *loss = pare_cross_entropy(&tape, pare_bert_logits(&pass), b->labels,
+                                           1.0 / (double)b->batch.n_sentences);
+    PARE_TRY(pare_tape_status(&tape));
+    PARE_TRY(pare_tape_backward(&tape, loss));
+    PARE_TRY(pare_optimizer_norm(b->optimizer, &norm));
+    pare_optimizer_step(b->optimizer, rates, pare_clip_factor(norm, 1));
+    pare_arena_release(b->step, mark);
+    return PARE_OK;
+}
+
+/* ---- passes ---- */
+
+/* An op over a batch's hidden states, of `width` columns each. */
+static pare_tensor *states(bench *b, int64_t width)
+{
+    pare_tensor *x = pare_tensor_new(b->step, b->batch.n_tokens, width);
+    for (int64_t i = 0; x && i < pare_tensor_size(x); i++)
+        x->data[i] = (real)(i % 17) / 16;
+    return x;
+}
+
+/* Times one op alone: its inputs are made before each run. */
+static pare_status time_pass(bench *b, int which, double *ms)
+{
+    const pare_config *c = &b->model->config;
+    const pare_norm *norm = &b->model->embeddings_norm;
+    const pare_dropout_site no_dropout = {0};
+    for (int64_t i = 0; i < b->plan->rounds; i++) {
+        const pare_mark mark = pare_arena_mark(b->step);
+        pare_tape tape;
+        pare_tape_begin(&tape, b->step, b->scratch, &(pare_tape_mode){0});
+        pare_tensor *x[3];
+        for (int k = 0; k < 3; k++)
+            x[k] = states(b, which == 0 ? c->intermediate_size : c->hidden_size);
+        const double start = pare_seconds();
+        if (which == 0)
+            (void)pare_activate(&tape, x[0], c->hidden_act);
+        else if (which == 1)
+            (void)pare_add_norm(&tape, x[0], x[1], &norm->weight->tensor, &norm->bias->tensor,
+                                c->layer_norm_eps, &b->batch.tokens, no_dropout);
+        else
+            (void)pare_attention(&tape, x[0], x[1], x[2], &b->batch, c->num_attention_heads, false,
+                                 no_dropout);
+        b->times[i] = 1e3 * (pare_seconds() - start);
+        pare_arena_release(b->step, mark);
+        PARE_TRY(pare_tape_status(&tape));
+    }
+    pare_sort_doubles(b->times, b->plan->rounds);
+    *ms = b->times[b->plan->rounds / 2];
+    return PARE_OK;
+}
+
+static pare_status run_optimizer(bench *b)
+{
+    static const double rates[PARE_GROUPS] = {1e-9};
+    for (int i = 0; i < b->optimizer->n; i++)
+        b->optimizer->params[i]->tensor.has_grad = true;
+    pare_optimizer_step(b->optimizer, rates, 1);
+    return PARE_OK;
+}
+
+static pare_status measure_passes(bench *b, pare_speed *out)
+{
+    const pare_config *c = &b->model->config;
+    const double row = (double)b->batch.n_tokens * sizeof(real) * 1e-6;
+    const struct {
+        const char *name;
+        double megabytes;
+    } passes[] = {{"activation", 2 * row * (double)c->intermediate_size},
+                  {"residual and LayerNorm", 4 * row * (double)c->hidden_size},
+                  {"attention", 4 * row * (double)c->hidden_size},
+                  {"AdamW", 7e-6 * sizeof(real) * (double)b->optimizer->n_weights}};
+    for (int i = 0; i < PARE_SPEED_PASSES; i++) {
+        pare_speed_pass *p = &out->passes[i];
+        p->name = passes[i].name;
+        PARE_TRY(i == PARE_SPEED_PASSES - 1 ? time_median(b, run_optimizer, &p->ms)
+                                            : time_pass(b, i, &p->ms));
+        p->gb_per_second = passes[i].megabytes / p->ms;
+    }
+    return PARE_OK;
+}
+
+static void triad_tile(void *context, int64_t tile)
+{
+    real *a = (real *)context + tile * TRIAD_TILE, *b = a + TRIAD, *c = b + TRIAD;
+    for (int64_t i = 0; i < TRIAD_TILE; i++)
+        a[i] = b[i] + (real)0.5 * c[i];
+}
+
+static pare_status run_triad(bench *b)
+{
+    pare_parallel(TRIAD / TRIAD_TILE, triad_tile, b->triad);
+    return PARE_OK;
+}
+
+/* ---- all ---- */
+
+static pare_status measure_products(const bench *b, pare_speed *out)
+{
+    const int64_t h = b->model->config.hidden_size, i = b->model->config.intermediate_size;
+    const int64_t m = b->batch.n_tokens;
+    const pare_speed_product products[PARE_SPEED_PRODUCTS] = {
+        {"query", m, h, h, 0, 0}, {"intermediate", m, i, h, 0, 0}, {"output", m, h, i, 0, 0}};
+    for (int k = 0; k < PARE_SPEED_PRODUCTS; k++) {
+        pare_speed_product *p = &out->products[k];
+        *p = products[k];
+        PARE_TRY(pare_gemm_measure(p->m, p->n, p->k, &p->gflops, &p->peak));
+    }
+    return PARE_OK;
+}
+
+static pare_status prepare(bench *b)
+{
+    const int64_t n = b->plan->batch;
+    PARE_TRY(make_batch(b, n, &b->batch));
+    PARE_TRY(make_batch(b, 1, &b->one));
+    b->labels = pare_arena_zalloc(b->run, (size_t)n * sizeof *b->labels);
+    b->times = pare_arena_alloc(b->run, (size_t)b->plan->rounds * sizeof *b->times);
+    b->triad = pare_arena_zalloc(b->run, 3 * (size_t)TRIAD * sizeof(real));
+    if (!b->labels || !b->times || !b->triad)
+        return PARE_MEMORY;
+    return pare_optimizer_new(b->run, b->model->params, b->model->n_params, "adamw", 0.01,
+                              &b->optimizer);
+}
+
+static pare_status measure(bench *b, pare_speed *out)
+{
+    double ms;
+    PARE_TRY(prepare(b));
+    out->tokens = b->batch.n_tokens;
+    PARE_TRY(measure_products(b, out));
+    PARE_TRY(time_median(b, run_triad, &ms));
+    out->triad_gb_per_second = 3e-6 * TRIAD * sizeof(real) / ms;
+    PARE_TRY(time_median(b, run_answer, &out->answer_ms));
+    PARE_TRY(time_median(b, run_forward, &out->forward_ms));
+    PARE_TRY(time_median(b, run_step, &out->step_ms));
+    return measure_passes(b, out);
+}
+
+pare_status pare_speed_measure(pare_model *model, const pare_speed_plan *plan, pare_speed *out)
+{
+    if (plan->length > model->config.max_position_embeddings)
+        return pare_fail(PARE_USAGE, "--length: %lld is more than the model's %lld positions",
+                         (long long)plan->length,
+                         (long long)model->config.max_position_embeddings);
+    bench b = {.model = model, .plan = plan, .run = pare_arena_new("bench"),
+               .step = pare_arena_new("step"), .scratch = pare_arena_new("scratch")};
+    *out = (pare_speed){0};
+    const pare_status status = b.run && b.step && b.scratch ? measure(&b, out) : PARE_MEMORY;
+    pare_arena_free(b.scratch);
+    pare_arena_free(b.step);
+    pare_arena_free(b.run);
+    return status;
+}
+
+pare_status pare_speed_bert_base(pare_model **out)
+{
+    static const pare_config config = {
+        .vocab_size = 30522, .hidden_size = 768, .num_hidden_layers = 12,
+        .num_attention_heads = 12, .intermediate_size = 3072, .max_position_embeddings = 512,
+        .type_vocab_size = 2, .hidden_act = PARE_ACT_GELU, .hidden_dropout_prob = 0.1,
+        .attention_probs_dropout_prob = 0.1, .classifier_dropout = -1, .layer_norm_eps = 1e-12,
+        .initializer_range = 0.02};
+    PARE_TRY(pare_model_new(&config, true, 2, out));
+    pare_model_initialize(*out, SEED);
+    return PARE_OK;
+}
