@@ -371,6 +371,11 @@ void pare_gemm(real *c, int64_t ldc, const real *a, int64_t lda, bool a_transpos
 
 /* ---- Precision ---- */
 
+pare_precision pare_gemm_precision(void)
+{
+    return bf16_kernels ? PARE_PRECISION_BF16 : PARE_PRECISION_FP32;
+}
+
 #ifdef PARE_DOUBLE
 pare_status pare_gemm_precision_set(pare_precision precision)
 {

@@ -33,6 +33,7 @@ void pare_gemm(real *c, int64_t ldc, const real *a, int64_t lda, bool a_transpos
  * terms' sizes, beside that of adding floats. PARE_USAGE where real is double. */
 typedef enum pare_precision { PARE_PRECISION_FP32, PARE_PRECISION_BF16 } pare_precision;
 pare_status pare_gemm_precision_set(pare_precision precision);
+pare_precision pare_gemm_precision(void);
 
 /* The bytes such a call needs, whatever is transposed, at the threads and kernels of this moment:
  * ask again after changing either. */

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/gemm.h"
 #include "tasks/masks.h"
 
 /* What the masks alone keep: gates that are not shut, or with "stretch" those above a half. */
@@ -76,6 +77,19 @@ static pare_status put_in_force(const pare_masks *m, pare_model *model, const pa
     return PARE_OK;
 }
 
+/* Both models' logits, in fp32: what bf16 rounds differs between a factor and its parts. */
+static pare_status answer(const pare_model *masked, const pare_model *compact,
+                          const pare_encoded *encoded, real *a, real *b)
+{
+    const pare_precision precision = pare_gemm_precision();
+    PARE_TRY(pare_gemm_precision_set(PARE_PRECISION_FP32));
+    pare_status status = pare_infer(masked, encoded, encoded->n, NULL, NULL, a);
+    if (status == PARE_OK)
+        status = pare_infer(compact, encoded, encoded->n, NULL, NULL, b);
+    const pare_status back = pare_gemm_precision_set(precision);
+    return status == PARE_OK ? back : status;
+}
+
 static pare_status compare_logits(pare_arena *arena, const pare_model *masked,
                                   const pare_model *compact, const pare_encoded *encoded)
 {
@@ -88,8 +102,7 @@ static pare_status compare_logits(pare_arena *arena, const pare_model *masked,
     real *b = pare_arena_alloc(arena, (size_t)n * sizeof *b);
     if (!a || !b)
         return PARE_MEMORY;
-    PARE_TRY(pare_infer(masked, &few, few.n, NULL, NULL, a));
-    PARE_TRY(pare_infer(compact, &few, few.n, NULL, NULL, b));
+    PARE_TRY(answer(masked, compact, &few, a, b));
     double size = 1, difference = 0;
     for (int64_t i = 0; i < n; i++) {
         size = fmax(size, fabs((double)a[i]));

@@ -192,6 +192,9 @@ done
 check "ranks are numbers of the result" sh -c \
     'for rank in $(sed 1d flop-plots/flop-ranks-0.4.tsv | tr "\t" "\n" | grep -E "^[1-9][0-9]+$")
      do grep -qE "\"[a-z_]+\": $rank" flop/eval_results.json || exit 1; done'
+# shellcheck disable=SC2086
+run 0 flop run --model model.h5 $flop --target 0.3 --precision bf16 --output flop-bf16
+check "masks train with products of bf16" grep -q '"kernels":"bf16-' flop-bf16/masks/metrics.jsonl
 for key in target_sparsity expected_sparsity lambda_1 lambda_2 model_lr alpha_lr lambda_lr task_loss
 do
     check "the log has $key" grep -q "\"$key\":" flop/masks/metrics.jsonl
