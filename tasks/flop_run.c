@@ -179,22 +179,16 @@ static pare_status train(const pare_flop_state *s, const char *phase, pare_train
     return status;
 }
 
-/* Updates in an epoch, as the trainer will count them. */
-static pare_status count_steps(pare_flop_state *s)
+/* Updates in an epoch, as the trainer will count them, and those of the masks. */
+static void count_steps(pare_flop_state *s, const pare_dataset *d)
 {
     const pare_train_options *t = &s->options->train;
     const int64_t update = t->batch_size * t->grad_accumulation;
-    pare_dataset *d = NULL;
-    pare_data_options data = pare_train_data(t, "train");
-    data.limit = t->train_examples;
-    PARE_TRY(pare_dataset_read(&data, &d));
     s->steps_per_epoch = (d->n + update - 1) / update;
-    pare_dataset_free(d);
     const double epochs = s->options->mask_epochs > 0 ? s->options->mask_epochs : t->epochs;
     s->mask_steps = (int64_t)ceil(epochs * (double)s->steps_per_epoch);
     if (s->options->mask_epochs == 0 && s->mask_steps < LEAST_MASK_STEPS)
         s->mask_steps = LEAST_MASK_STEPS;
-    return PARE_OK;
 }
 
 static int64_t final_steps(const pare_flop_state *s)
@@ -202,20 +196,25 @@ static int64_t final_steps(const pare_flop_state *s)
     return (int64_t)ceil(s->options->final_epochs * (double)s->steps_per_epoch);
 }
 
-static bool has_head(const pare_model *m, const pare_task *task)
+/* Whether the model's head answers these data: the task's, and with the same labels where they are
+ * the user's own. */
+static bool has_head(const pare_model *m, const pare_dataset *d)
 {
-    if (!m->classifier.weight)
+    const pare_task *task = d->task;
+    if (!m->classifier.weight || m->n_labels != (task->regression ? 1 : d->n_labels) ||
+        (m->task && strcmp(m->task, task->name) != 0))
         return false;
-    if (m->task)
-        return strcmp(m->task, task->name) == 0;
-    return task->regression ? m->n_labels == 1 : m->n_labels == task->n_labels;
+    for (int i = 0; task->own_files && !task->regression && i < d->n_labels; i++)
+        if (!m->label_names || strcmp(m->label_names[i], d->label_names[i]) != 0)
+            return false;
+    return true;
 }
 
 /* The dense model: the one at hand, or fine-tuned from it. */
-static pare_status make_dense(pare_flop_state *s, bool headed)
+static pare_status make_dense(pare_flop_state *s)
 {
     pare_train_options t = s->options->train;
-    if (headed) {
+    if (s->headed) {
         s->dense = t.model;
         return PARE_OK;
     }
@@ -381,25 +380,37 @@ static pare_status look_at_model(pare_flop_state *s, pare_model *m, bool gated)
     return PARE_OK;
 }
 
-static pare_status check(const pare_train_options *t, const pare_task **task)
+static pare_status check(const pare_train_options *t)
 {
+    const pare_task *task;
     if (t->drop_layers && strcmp(t->drop_layers, "none") != 0)
         return pare_hint(pare_fail(PARE_USAGE, "--drop-layers is no part of pare flop run"),
                          "drop them first: pare drop-layers");
-    return pare_task_named(t->task, task);
+    return pare_task_named(t->task, &task);
 }
 
-/* Everything that can be refused is, before anything is written; *headed: there is a head for the
- * task. */
-static pare_status look(pare_flop_state *s, bool gated, bool *headed)
+static pare_status look_at_data(pare_flop_state *s, const pare_model *m)
 {
-    const pare_task *task;
+    pare_data_options data = pare_train_data(&s->options->train, "train");
+    pare_dataset *d = NULL;
+    data.limit = s->options->train.train_examples;
+    PARE_TRY(pare_dataset_read(&data, &d));
+    s->headed = has_head(m, d);
+    count_steps(s, d);
+    pare_dataset_free(d);
+    return PARE_OK;
+}
+
+/* Everything that can be refused is, before anything is written. */
+static pare_status look(pare_flop_state *s, bool gated)
+{
     pare_model *m = NULL;
-    PARE_TRY(check(&s->options->train, &task));
+    PARE_TRY(check(&s->options->train));
     PARE_TRY(list_targets(s));
     PARE_TRY(pare_model_open(s->options->train.model, &m));
-    *headed = has_head(m, task);
-    const pare_status status = look_at_model(s, m, gated);
+    pare_status status = look_at_model(s, m, gated);
+    if (status == PARE_OK)
+        status = look_at_data(s, m);
     pare_model_free(m);
     return status == PARE_OK ? convert_targets(s) : status;
 }
@@ -407,14 +418,12 @@ static pare_status look(pare_flop_state *s, bool gated, bool *headed)
 static pare_status run(pare_flop_state *s, pare_json **result)
 {
     const pare_train_options *t = &s->options->train;
-    bool headed;
-    PARE_TRY(look(s, false, &headed));
-    PARE_TRY(count_steps(s));
+    PARE_TRY(look(s, false));
     PARE_TRY(pare_run_open(t->output, true, &s->run));
     PARE_TRY(settle_recipe(s));
     if (t->config_text)
         PARE_TRY(pare_run_write(&s->run, "config.ini", t->config_text));
-    PARE_TRY(make_dense(s, headed));
+    PARE_TRY(make_dense(s));
     PARE_TRY(learns(s) ? learn(s) : truncate_all(s));
     for (int i = 0; i < s->n; i++)
         PARE_TRY(finetune_model(s, i));
@@ -456,9 +465,7 @@ pare_status pare_flop_run(const pare_flop_options *options, pare_json **result)
 static pare_status train_alone(pare_flop_state *s, pare_json **result)
 {
     mask_phase p;
-    bool headed;
-    PARE_TRY(look(s, true, &headed));
-    PARE_TRY(count_steps(s));
+    PARE_TRY(look(s, true));
     PARE_TRY(plan_masks(s, s->options->train.model, &p));
     return pare_finetune(&p.train, result);
 }

@@ -66,6 +66,7 @@ typedef struct pare_flop_state {
     const pare_flop_options *options;
     pare_arena *arena;
     pare_run_folder run;
+    bool headed;              /* the model at hand has a head for the data */
     const char *dense;        /* the model that is pruned, with a head */
     double encoder, factorised; /* sizes of its matrices: dense, and of full-rank factors */
     double least;             /* what they cost at the least: one block of ranks each */

@@ -195,6 +195,21 @@ check "ranks are numbers of the result" sh -c \
 # shellcheck disable=SC2086
 run 0 flop run --model model.h5 $flop --target 0.3 --precision bf16 --output flop-bf16
 check "masks train with products of bf16" grep -q '"kernels":"bf16-' flop-bf16/masks/metrics.jsonl
+for labels in ab cd; do
+    mkdir $labels
+    for file in train dev; do
+        head -n 40 demo/corpus/$file.tsv | sed "2,\$y/01/$labels/" >$labels/$file.tsv
+    done
+done
+own="--task classify --text-column sentence --label-column label --epochs 1"
+# shellcheck disable=SC2086
+run 0 finetune --model demo/untrained.h5 $own --data ab --output of-ab
+# shellcheck disable=SC2086
+run 0 flop run --model of-ab/best.h5 $own --data cd --target 0.4 --mask-epochs 2 --output of-cd
+check "a head of other labels is no head: dense is trained first" [ -s of-cd/dense/last.h5 ]
+# shellcheck disable=SC2086
+run 0 flop run --model of-ab/best.h5 $own --data ab --target 0.4 --mask-epochs 2 --output of-ab-2
+check "one of the same labels is" [ ! -e of-ab-2/dense ]
 for key in target_sparsity expected_sparsity lambda_1 lambda_2 model_lr alpha_lr lambda_lr task_loss
 do
     check "the log has $key" grep -q "\"$key\":" flop/masks/metrics.jsonl
