@@ -12,9 +12,10 @@ CLANG = clang
 # ---- Flags -------------------------------------------------------------------------------------
 OPTIMIZE = -O3
 HARDEN = -D_FORTIFY_SOURCE=2 -fstack-protector-strong
-# Never -ffast-math: it breaks NaN traps, -inf masks and resuming to the bit.
-FLAGS = -std=gnu11 $(OPTIMIZE) -g -fno-math-errno -fopenmp -fPIE -Wall -Wextra -Wshadow \
-        -Wstrict-prototypes -Werror -MMD -MP -I. $(HARDEN) $(VARIANT)
+# Never -ffast-math: it breaks NaN traps, -inf masks and resuming to the bit. Multiplications are
+# fused with additions only where a kernel file's instruction set is named for it.
+FLAGS = -std=gnu11 $(OPTIMIZE) -g -fno-math-errno -ffp-contract=off -fopenmp -fPIE \
+        -Wall -Wextra -Wshadow -Wstrict-prototypes -Werror -MMD -MP -I. $(HARDEN) $(VARIANT)
 LINK = -fopenmp -pie -Wl,-z,relro,-z,now $(VARIANT)
 
 # One binary for all: only the files named for an instruction set may use it, and a table in core
@@ -22,22 +23,22 @@ LINK = -fopenmp -pie -Wl,-z,relro,-z,now $(VARIANT)
 MACHINE := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
 ifeq ($(MACHINE),x86_64)
 BASE = -march=x86-64-v2
-AVX2 = -mavx2 -mfma
-AVX512 = -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512
+AVX2 = -mavx2 -mfma -ffp-contract=fast
+AVX512 = -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -ffp-contract=fast \
+         -mprefer-vector-width=512
 AVX512BF16 = $(AVX512) -mavx512bf16
 AMX = $(AVX512) -mamx-tile -mamx-bf16
 endif
 arch = $(BASE) $(if $(filter %_avx2.c,$(1)),$(AVX2)) $(if $(filter %_avx512.c,$(1)),$(AVX512)) \
-       $(if $(filter %_avx512bf16.c,$(1)),$(AVX512BF16)) $(if $(filter %_amx.c,$(1)),$(AMX)) \
-       $(if $(filter %_portable.c,$(1)),-ffp-contract=off)
+       $(if $(filter %_avx512bf16.c,$(1)),$(AVX512BF16)) $(if $(filter %_amx.c,$(1)),$(AMX))
 
 # A library's flags by pkg-config; where it has no such file, plain -l does on most systems.
 flags = $(or $(shell pkg-config --$(1) $(2) 2>/dev/null),$(3))
-INCLUDES := $(foreach p,hdf5 blis jansson inih libutf8proc cairo lapacke,$(call flags,cflags,$p))
+INCLUDES := $(foreach p,hdf5 blis jansson inih libutf8proc cairo,$(call flags,cflags,$p))
 LIBS := $(call flags,libs,hdf5,-lhdf5) $(call flags,libs,blis,-lblis) \
         $(call flags,libs,jansson,-ljansson) $(call flags,libs,inih,-linih) \
         $(call flags,libs,libutf8proc,-lutf8proc) $(call flags,libs,cairo,-lcairo) \
-        $(call flags,libs,lapacke,-llapacke -llapack) $(call flags,libs,zlib,-lz) -lm
+        $(call flags,libs,zlib,-lz) -lm
 CMOCKA = $(call flags,libs,cmocka,-lcmocka)
 
 # ---- Files -------------------------------------------------------------------------------------

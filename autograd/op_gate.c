@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "autograd/ops.h"
+#include "core/elementary.h"
 #include "core/threads.h"
 
 enum { TILE_ROWS = 16 };
@@ -100,7 +101,7 @@ typedef struct concrete_saved {
 
 static double sigmoid_of(real log_alpha, double u, double beta)
 {
-    return 1 / (1 + exp(-(log(u) - log1p(-u) + (double)log_alpha) / beta));
+    return 1 / (1 + pare_exp(-(pare_log(u) - pare_log(1 - u) + (double)log_alpha) / beta));
 }
 
 pare_tensor *pare_hard_concrete(pare_tape *t, pare_tensor *log_alpha, const double *u, double beta)

@@ -1,7 +1,6 @@
 /* op_loss.c: the losses. Small next to the rest, so in one thread and in double. */
-#include <math.h>
-
 #include "autograd/ops.h"
+#include "core/elementary.h"
 
 /* log of the sum of exp(row), safe from overflow */
 static double log_sum_exp(const real *row, int64_t n)
@@ -10,8 +9,8 @@ static double log_sum_exp(const real *row, int64_t n)
     for (int64_t c = 1; c < n; c++)
         largest = row[c] > largest ? row[c] : largest;
     for (int64_t c = 0; c < n; c++)
-        sum += exp(row[c] - largest);
-    return largest + log(sum);
+        sum += pare_exp(row[c] - largest);
+    return largest + pare_log(sum);
 }
 
 typedef struct soft_saved {
@@ -59,7 +58,7 @@ void pare_soft_cross_entropy_grad(pare_tape *t, const pare_node *node)
             sum += p[c];
         for (int64_t c = 0; c < logits->cols; c++) {
             real *d = grad + r * logits->cols + c;
-            const double g = scale * (sum * exp(row[c] - log_total) - p[c]);
+            const double g = scale * (sum * pare_exp(row[c] - log_total) - p[c]);
             *d = (real)(add ? *d + g : g);
         }
     }

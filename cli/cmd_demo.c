@@ -7,6 +7,7 @@
 #include "cli/console.h"
 #include "cli/options.h"
 #include "cli/progress_line.h"
+#include "core/elementary.h"
 #include "core/file.h"
 #include "models/model.h"
 #include "tasks/demo_corpus.h"
@@ -247,7 +248,8 @@ static pare_status ask_model(demo *d, const pare_model *model, const pare_tokeni
     PARE_TRY(pare_infer(model, &encoded, N_QUESTIONS, NULL, NULL, logits[0]));
     for (int i = 0; i < N_QUESTIONS; i++) {
         d->labels[i] = logits[i][1] > logits[i][0];
-        d->probabilities[i] = 1 / (1 + exp(-fabs((double)logits[i][1] - (double)logits[i][0])));
+        const double margin = (double)logits[i][1] - (double)logits[i][0];
+        d->probabilities[i] = 1 / (1 + pare_exp(-fabs(margin)));
     }
     return PARE_OK;
 }

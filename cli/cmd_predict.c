@@ -6,6 +6,7 @@
 #include "cli/console.h"
 #include "cli/lines.h"
 #include "cli/options.h"
+#include "core/elementary.h"
 #include "core/text.h"
 #include "tasks/evaluate.h"
 
@@ -186,7 +187,7 @@ static void write_answer(predict_job *job, int64_t index, const real *row)
             if (row[c] > row[best])
                 best = c;
         for (int64_t c = 0; c < n; c++)
-            sum += exp((double)row[c] - (double)row[best]);
+            sum += pare_exp((double)row[c] - (double)row[best]);
         pare_text_printf(&job->out, ",\"label\":%s,\"probability\":%.9g", job->labels[best],
                          1 / sum);
     } else {

@@ -27,21 +27,16 @@ static bool set_default(const char *name, const char *value)
     return !getenv(name) && setenv(name, value, 1) == 0;
 }
 
-/* What libraries read from the environment while they load:
- * - GNU's OpenMP lets a thread that waits spin for milliseconds. Where other programs want the
- *   cores too, the spinners take them from the threads they wait for, and training becomes ten
- *   times slower.
- * - OpenBLAS, which may stand behind LAPACK, makes threads of its own, and other bits with them.
- * So the program starts itself anew with better settings, unless the user has chosen some. */
+/* GNU's OpenMP lets a thread that waits spin for milliseconds. Where other programs want the cores
+ * too, the spinners take them from the threads they wait for, and training becomes ten times
+ * slower. It reads its settings while it loads: so the program starts itself anew with a better
+ * one, unless the user has chosen one. */
 static void settle_libraries(char **argv)
 {
     char self[4096];
     ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
-    bool changed = set_default("OPENBLAS_NUM_THREADS", "1");
 
-    if (!getenv("OMP_WAIT_POLICY"))
-        changed = set_default("GOMP_SPINCOUNT", "3000") || changed;
-    if (!changed || length <= 0)
+    if (length <= 0 || getenv("OMP_WAIT_POLICY") || !set_default("GOMP_SPINCOUNT", "3000"))
         return;
     self[length] = '\0';
     execv(self, argv); /* where that fails, all goes on as it is */

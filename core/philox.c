@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "core/elementary.h"
+
 /* Multipliers and key increments as published (Salmon et al. 2011, section 3.3). */
 pare_random_block pare_philox(const uint32_t key[2], const uint32_t counter[4])
 {
@@ -47,7 +49,9 @@ double pare_random_normal(uint64_t seed, pare_purpose purpose, uint64_t step, ui
     pare_random_block r = at_index(seed, purpose, step, index);
     double u = (r.word[0] + 0.5) * 0x1p-32; /* never 0, so the logarithm is finite */
     double v = r.word[1] * 0x1p-32;
-    return sqrt(-2.0 * log(u)) * cos(6.283185307179586 * v);
+    double cosine, sine;
+    pare_circle(v, &cosine, &sine);
+    return sqrt(-2.0 * pare_log(u)) * cosine;
 }
 
 void pare_random_shuffle(int64_t *order, int64_t n, uint64_t seed, uint64_t epoch)

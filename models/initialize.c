@@ -4,6 +4,7 @@
  * tensors nor on threads. */
 #include <math.h>
 
+#include "core/elementary.h"
 #include "core/philox.h"
 #include "core/status.h"
 #include "core/threads.h"
@@ -27,14 +28,14 @@ typedef struct fill_args {
 
 enum { TILE = 1 << 16, BLOCK = 4 };
 
-/* Two standard normals from two words (Box and Muller 1958), in single precision in every build:
- * a model from scratch is then the same in each. */
+/* Two standard normals from two words (Box and Muller 1958), rounded to single precision in every
+ * build: a model from scratch is then the same in each. */
 static void two_normals(uint32_t a, uint32_t b, float out[2])
 {
-    float radius = sqrtf(-2 * logf(((float)a + 0.5f) * 0x1p-32f)); /* never log(0) */
-    float angle = 6.2831853f * 0x1p-32f * (float)b;
-    out[0] = radius * cosf(angle);
-    out[1] = radius * sinf(angle);
+    double cosine, sine, radius = sqrt(-2 * pare_log((a + 0.5) * 0x1p-32)); /* never log(0) */
+    pare_circle(b * 0x1p-32, &cosine, &sine);
+    out[0] = (float)(radius * cosine);
+    out[1] = (float)(radius * sine);
 }
 
 /* out[TILE * tile ...]: a block of random words makes four elements. */

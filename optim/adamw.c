@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/elementary.h"
 #include "core/kernels.h"
 #include "core/threads.h"
 
@@ -139,11 +140,10 @@ static void step_tile(void *context, int64_t tile)
 void pare_optimizer_step(pare_optimizer *o, const double learning_rate[PARE_GROUPS], double clip)
 {
     o->updates++;
-    const double t = (double)o->updates;
     step_args args = {o, learning_rate, {0, o->beta1, o->beta2, o->epsilon, 0, clip, 1, 1}};
     if (o->bias_correction) {
-        args.step.correction1 = 1 / (1 - pow(o->beta1, t));
-        args.step.correction2 = 1 / (1 - pow(o->beta2, t));
+        args.step.correction1 = 1 / (1 - pare_power(o->beta1, o->updates));
+        args.step.correction2 = 1 / (1 - pare_power(o->beta2, o->updates));
     }
     pare_parallel_work(o->n_chunks, 4.0 * (double)o->n_weights, step_tile, &args);
     for (int i = 0; i < o->n; i++)

@@ -15,5 +15,5 @@ double pare_linear_schedule(double base, int64_t k, int64_t w, int64_t n)
 double pare_noam_schedule(double base, int64_t k, int64_t w, double d)
 {
     const double s = (double)(k + 1);
-    return base / sqrt(d) * fmin(1 / sqrt(s), s * pow((double)w, -1.5));
+    return base / sqrt(d) * fmin(1 / sqrt(s), s / ((double)w * sqrt((double)w)));
 }

@@ -5,8 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/lapack.h"
+#include "core/elementary.h"
 #include "core/philox.h"
+#include "core/svd.h"
 #include "core/threads.h"
 
 /* -log(-l / r) for gates stretched from l = -0.1 to r = 1.1. */
@@ -15,7 +16,7 @@ static const double smallest_u = 1e-6; /* samples are drawn from (1e-6, 1 - 1e-6
 
 static double sigmoid(double x)
 {
-    return 1 / (1 + exp(-x));
+    return 1 / (1 + pare_exp(-x));
 }
 
 /* ---- the list ---- */
@@ -194,8 +195,8 @@ void pare_flop_rank_by(const pare_flop_list *list, pare_flop_order order)
         for (int64_t i = 0; i < m->rank; i++)
             log_alpha[i] = (real)(order == PARE_FLOP_UNIFORM
                                       ? -(double)i / (double)m->rank
-                                      : log(row_norm(p + i * m->in, m->in, 1) *
-                                                row_norm(q + i, m->out, m->rank) + 1e-300));
+                                      : pare_log(row_norm(p + i * m->in, m->in, 1) *
+                                                     row_norm(q + i, m->out, m->rank) + 1e-300));
     }
 }
 

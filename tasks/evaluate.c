@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/elementary.h"
 #include "models/bert.h"
 #include "tasks/submission.h"
 
@@ -127,9 +128,9 @@ static double row_loss(const real *row, int64_t n, int32_t label, int32_t *predi
         if (row[c] > row[best])
             best = c;
     for (int64_t c = 0; c < n; c++)
-        sum += exp((double)row[c] - row[best]);
+        sum += pare_exp((double)row[c] - row[best]);
     *prediction = (int32_t)best;
-    return label < 0 ? 0 : row[best] + log(sum) - row[label];
+    return label < 0 ? 0 : row[best] + pare_log(sum) - row[label];
 }
 
 static pare_status compute_metrics(const pare_task *task, int64_t n_labels,

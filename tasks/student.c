@@ -4,6 +4,8 @@
 
 #include <math.h>
 
+#include "core/elementary.h"
+
 enum { MOST_TERMS = 10000 };
 
 /* A denominator that is 0 becomes tiny instead, as Lentz's method wants. */
@@ -38,7 +40,8 @@ static double incomplete_beta(double a, double b, double x, double y)
     if (x <= 0 || y <= 0)
         return x <= 0 ? 0 : 1;
     const double front =
-        exp(lgamma(a + b) - lgamma(a) - lgamma(b) + a * log(x) + b * log(y));
+        pare_exp(pare_log_gamma(a + b) - pare_log_gamma(a) - pare_log_gamma(b) +
+                 a * pare_log(x) + b * pare_log(y));
     if (x < (a + 1) / (a + b + 2))
         return front * fraction(a, b, x) / a;
     return 1 - front * fraction(b, a, y) / b;

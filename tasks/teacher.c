@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/elementary.h"
 #include "core/file.h"
 #include "core/gemm.h"
 #include "models/model_file.h"
@@ -38,7 +39,7 @@ static void soften(const pare_training *t, const real *logits, double *answers)
         for (int64_t c = 1; c < k; c++)
             largest = fmax(largest, row[c]);
         for (int64_t c = 0; c < k; c++)
-            sum += row[c] = exp(row[c] - largest);
+            sum += row[c] = pare_exp(row[c] - largest);
         for (int64_t c = 0; c < k; c++)
             row[c] /= sum;
     }

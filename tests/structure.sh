@@ -92,8 +92,7 @@ BEGIN {
     # Outside libraries: who alone may include their header.
     split("blis.h core/blis.c hdf5.h core/store.c zlib.h core/checksum.c jansson.h core/json.c " \
         "ini.h cli/config_file.c utf8proc.h tasks/unicode.c cairo.h plot/canvas.c " \
-        "cairo-svg.h plot/canvas.c omp.h core/threads.c " \
-        "lapacke.h core/lapack.c", pairs, " ")
+        "cairo-svg.h plot/canvas.c omp.h core/threads.c", pairs, " ")
     for (i = 1; i in pairs; i += 2) {
         owner[pairs[i]] = pairs[i + 1]
         checks[++n_checks] = pairs[i] " only in " pairs[i + 1]
