@@ -107,7 +107,7 @@ static void print_people(const pare_json *r)
     pare_out("pare       %s\n", PARE_VERSION);
     pare_out("cpu        %s, %lld cores\n", pare_json_get_string(r, "cpu", "unknown"),
              (long long)pare_json_get_int(r, "cores", 0));
-    pare_out("kernels    %s (available: %s; PARE_KERNELS chooses)\n",
+    pare_out("kernels    %s (available: %s; --kernels chooses)\n",
              pare_json_get_string(r, "kernels", ""),
              pare_json_get_string(r, "kernels_available", ""));
     pare_out("products   %s; %s with --precision bf16\n",

@@ -76,7 +76,10 @@ static pare_status run(const pare_command *command, const pare_options *options)
         pare_options_write(options, &text);
         return print_text(&text);
     }
-    PARE_TRY(pare_kernels_set_from_environment());
+    if (options->kernels)
+        PARE_TRY(pare_context(pare_kernels_set(options->kernels), "--kernels"));
+    else
+        PARE_TRY(pare_kernels_set_from_environment());
     const bool bf16 = options->precision && strcmp(options->precision, "bf16") == 0;
     PARE_TRY(pare_gemm_precision_set(bf16 ? PARE_PRECISION_BF16 : PARE_PRECISION_FP32));
     if (options->threads > 0)

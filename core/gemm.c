@@ -451,12 +451,12 @@ const char *pare_gemm_path(void)
 {
     static _Thread_local char text[64];
     const char *precision = sizeof(real) == 8 ? "fp64" : "fp32";
+    const char *blis = use_blis() ? pare_blis_architecture() : NULL;
     if (bf16_kernels)
         snprintf(text, sizeof text, "bf16-%s", path_of_bf16());
-    else if (pare_kernels_blis())
-        snprintf(text, sizeof text, "%s-blis-%s", precision, pare_blis_architecture());
     else
-        snprintf(text, sizeof text, "%s-%s", precision, pare_isa_name(pare_cpu_isa()));
+        snprintf(text, sizeof text, "%s%s%s-%s", precision, blis ? "-blis-" : "", blis ? blis : "",
+                 pare_isa_name(pare_cpu_isa()));
     return text;
 }
 

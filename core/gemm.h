@@ -39,8 +39,10 @@ pare_precision pare_gemm_precision(void);
  * ask again after changing either. */
 size_t pare_gemm_workspace(int64_t m, int64_t n, int64_t k);
 
-/* For logs, checkpoints and `pare doctor`. */
-const char *pare_gemm_path(void); /* "fp32-avx512", "fp32-blis-skx", "bf16-amx", ... */
+/* The kernel path, for logs, checkpoints and `pare doctor`: all that is chosen by the CPU and shows
+ * in the bits. "fp32-avx512", "fp32-portable", "bf16-amx"; where BLIS multiplies, with its
+ * architecture and the instruction set of all the rest: "fp32-blis-skx-avx512". */
+const char *pare_gemm_path(void);
 
 /* GFLOP/s of the team's registers, no memory touched: one run of about a millisecond. */
 double pare_gemm_peak(void);

@@ -163,6 +163,7 @@ static pare_json *finetune_event(const pare_training *t)
     pare_json_set_int(event, "steps", t->total_steps);
     pare_json_set_int(event, "seed", t->options->seed);
     pare_json_set_double(event, "learning_rate", t->options->learning_rate);
+    pare_json_set_string(event, "kernels", pare_gemm_path());
     return event;
 }
 
@@ -316,13 +317,22 @@ static pare_status open_newest(pare_training *t, char **path, bool *found)
     return *found || n == 0 ? PARE_OK : status;
 }
 
-static void note_kernels(const pare_training *t, const char *path)
+/* A resume by other kernels warns, and the model's history tells of it. */
+static pare_status note_kernels(const pare_training *t, const char *path)
 {
-    if (t->text.kernels && strcmp(t->text.kernels, pare_gemm_path()) != 0)
-        pare_training_note(t,
-                           "warning: %s was made by the kernels %s, this machine uses %s: the "
-                           "result will differ in the last digits",
-                           path, t->text.kernels, pare_gemm_path());
+    const char *then = t->text.kernels, *now = pare_gemm_path();
+    if (!then[0] || strcmp(then, now) == 0 || t->state.step >= t->total_steps)
+        return PARE_OK;
+    pare_training_note(t,
+                       "warning: %s was made by the kernels %s, this run goes on with %s: the "
+                       "result will differ in the last digits",
+                       path, then, now);
+    pare_json *event = pare_json_new_object();
+    pare_json_set_string(event, "command", "resume");
+    pare_json_set_int(event, "step", t->state.step);
+    pare_json_set_string(event, "kernels_before", then);
+    pare_json_set_string(event, "kernels", now);
+    return pare_model_add_history(t->model, event);
 }
 
 /* ---- all together ---- */
@@ -385,15 +395,15 @@ static pare_status open_parts(pare_training *t, char **checkpoint)
     bool found = false;
     if (t->options->resume)
         PARE_TRY(open_newest(t, checkpoint, &found));
-    if (found)
-        note_kernels(t, *checkpoint);
-    else
+    if (!found)
         PARE_TRY(pare_model_open(t->options->model, &t->model));
     PARE_TRY(pare_tokenizer_new(&t->model->vocabulary, &t->tokenizer));
     PARE_TRY(read_training_data(t));
     PARE_TRY(read_dev_data(t));
     PARE_TRY(choose_metric(t));
     plan_steps(t);
+    if (found)
+        PARE_TRY(note_kernels(t, *checkpoint));
     PARE_TRY(settle_recipe(t, *checkpoint));
     if (!found)
         PARE_TRY(prepare_model(t));
