@@ -51,6 +51,8 @@ chain() {
     {
         pare_as "$k" "$n" finetune --model demo/untrained.h5 $texts $steps --output "$folder/run" \
             >out &&
+            pare_as "$k" "$n" finetune --model demo/untrained.h5 $texts $steps --precision bf16 \
+                --output "$folder/run16" >out &&
             pare_as "$k" "$n" evaluate --model "$folder/run/last.h5" $texts --json \
                 >"$folder/evaluated" &&
             pare_as "$k" "$n" predict --model "$folder/run/last.h5" --logits \
@@ -83,7 +85,7 @@ functions() {
 # same WHAT A B: every file that a chain leaves is the same
 same() {
     for file in $elementary run/best.h5 run.log evaluated predicted swept scored gated.h5 \
-        masks.log masks/best.h5 compact.h5; do
+        masks.log masks/best.h5 compact.h5 run16/best.h5; do
         check "$1: $file is the same" cmp "$2/$file" "$3/$file"
     done
 }
