@@ -19,7 +19,7 @@ enum { N_TRAIN = 2000, N_DEV = 400, SEED = 1, MOST_TOKENS = 1000, N_QUESTIONS = 
 /* Neither is in the corpus; each has the opposite tone of its strongest word. */
 static const char *const questions[N_QUESTIONS] = {
     "the much discussed ending is anything but dull .",
-    "nobody treasured the short romance .",
+    "there is no warmth in the short romance .",
 };
 static const char *const label_meanings[] = {"blame", "praise"};
 
