@@ -1,21 +1,15 @@
-/* store.c: the HDF5 part of a store (the only user of its header).
+/* store.c: the HDF5 part of a store.
  *
- * HDF5 meets the disk only through the file driver below, because its own drivers crash the
- * process at exit after a write that failed. When reading, it is asked for structure alone: where
- * an array lies, of what type and shape. The bytes are then read straight into their place. */
+ * When reading, HDF5 is asked for structure alone: where an array lies, of what type and shape. The
+ * bytes are then read straight into their place. */
+#include "core/hdf5_session.h"
 #include "core/store_hdf5.h"
 
-#include <errno.h>
-#include <hdf5.h>
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#if H5_VERSION_GE(1, 13, 0)
-#include <H5FDdevelop.h>
-#endif
 
 #include "core/checksum.h"
 #include "core/memory.h"
@@ -28,193 +22,6 @@ enum {
     MAX_DEPTH = 8,                /* groups inside groups */
     MAX_OBJECTS = 1 << 20
 };
-
-/* ---- The file driver: HDF5's virtual file layer over pare_input and pare_output ---- */
-
-typedef struct file_info {
-    const pare_input *in; /* one of the two */
-    pare_output *out;
-} file_info;
-
-typedef struct driver_file {
-    H5FD_t header; /* HDF5's part, first */
-    file_info info;
-    haddr_t eoa; /* end of what HDF5 has handed out */
-} driver_file;
-
-static H5FD_t *driver_open(const char *name, unsigned flags, hid_t fapl, haddr_t maxaddr)
-{
-    (void)name, (void)flags, (void)maxaddr;
-    const file_info *info = H5Pget_driver_info(fapl);
-    driver_file *file = info ? pare_calloc(1, sizeof *file) : NULL;
-    if (!file)
-        return NULL;
-    file->info = *info;
-    return &file->header;
-}
-
-static herr_t driver_close(H5FD_t *file)
-{
-    pare_free(file);
-    return 0;
-}
-
-static herr_t driver_query(const H5FD_t *file, unsigned long *flags)
-{
-    (void)file;
-    *flags = H5FD_FEAT_AGGREGATE_METADATA | H5FD_FEAT_ACCUMULATE_METADATA |
-             H5FD_FEAT_DATA_SIEVE | H5FD_FEAT_AGGREGATE_SMALLDATA;
-    return 0;
-}
-
-static haddr_t driver_get_eoa(const H5FD_t *file, H5FD_mem_t type)
-{
-    (void)type;
-    return ((const driver_file *)file)->eoa;
-}
-
-static herr_t driver_set_eoa(H5FD_t *file, H5FD_mem_t type, haddr_t eoa)
-{
-    (void)type;
-    ((driver_file *)file)->eoa = eoa;
-    return 0;
-}
-
-/* After a failed write HDF5 is told what it expects, so that it finishes quietly. */
-static haddr_t driver_get_eof(const H5FD_t *file, H5FD_mem_t type)
-{
-    (void)type;
-    const driver_file *f = (const driver_file *)file;
-    if (f->info.in)
-        return pare_input_size(f->info.in);
-    return pare_output_status(f->info.out) == PARE_OK ? pare_output_size(f->info.out) : f->eoa;
-}
-
-/* Bytes past the end, which HDF5 may ask for, are zeros; so is all after a failed write. */
-static herr_t driver_read(H5FD_t *file, H5FD_mem_t type, hid_t dxpl, haddr_t at, size_t size,
-                          void *bytes)
-{
-    (void)type, (void)dxpl;
-    driver_file *f = (driver_file *)file;
-    uint64_t end = driver_get_eof(file, type);
-    uint64_t there = at >= end ? 0 : end - at;
-    size_t n = there < size ? (size_t)there : size;
-    memset((char *)bytes + n, 0, size - n);
-    if (f->info.in)
-        return pare_input_read_at(f->info.in, at, bytes, n) == PARE_OK ? 0 : -1;
-    if (pare_output_read_at(f->info.out, at, bytes, n) != PARE_OK)
-        memset(bytes, 0, n);
-    return 0;
-}
-
-static herr_t driver_write(H5FD_t *file, H5FD_mem_t type, hid_t dxpl, haddr_t at, size_t size,
-                           const void *bytes)
-{
-    (void)type, (void)dxpl;
-    pare_output *out = ((driver_file *)file)->info.out;
-    if (out)
-        pare_output_write_at(out, at, bytes, size); /* which remembers an error */
-    return 0;
-}
-
-static herr_t driver_truncate(H5FD_t *file, hid_t dxpl, hbool_t closing)
-{
-    (void)dxpl, (void)closing;
-    driver_file *f = (driver_file *)file;
-    if (f->info.out && pare_output_size(f->info.out) != f->eoa)
-        pare_output_resize(f->info.out, f->eoa);
-    return 0;
-}
-
-static const H5FD_class_t driver = {
-#if H5_VERSION_GE(1, 13, 0)
-    .version = H5FD_CLASS_VERSION,
-    .value = 600, /* in the range that HDF5 leaves to anyone */
-#endif
-    .name = "pare",
-    .maxaddr = INT64_MAX,
-    .fc_degree = H5F_CLOSE_STRONG,
-    .fapl_size = sizeof(file_info),
-    .open = driver_open,
-    .close = driver_close,
-    .query = driver_query,
-    .get_eoa = driver_get_eoa,
-    .set_eoa = driver_set_eoa,
-    .get_eof = driver_get_eof,
-    .read = driver_read,
-    .write = driver_write,
-    .truncate = driver_truncate,
-    .fl_map = H5FD_FLMAP_DICHOTOMY,
-};
-
-/* ---- HDF5 at work: one thread at a time, its error printing off, our driver known ---- */
-
-static pthread_mutex_t hdf5_lock = PTHREAD_MUTEX_INITIALIZER;
-
-/* HDF5 1.10 never lets go of some of what it took when a call of its own failed, and its handler at
- * exit then complains or crashes: ours leaves it alone. */
-static bool hdf5_leaks;
-
-static void close_at_exit(void)
-{
-    if (!hdf5_leaks)
-        H5close();
-}
-
-/* Lets go of an object of any kind; an invalid one is allowed. */
-static void release(hid_t object)
-{
-    if (object >= 0)
-        H5Idec_ref(object);
-}
-
-typedef struct session {
-    H5E_auto2_t print; /* what the host program had set */
-    void *print_data;
-    hid_t driver, fapl;
-} session;
-
-static bool session_begin(session *s, const pare_input *in, pare_output *out)
-{
-    file_info info = {in, out};
-    errno = 0;
-    pthread_mutex_lock(&hdf5_lock);
-    if (H5dont_atexit() >= 0) /* once, and not in a program that used HDF5 before */
-        atexit(close_at_exit);
-    H5Eget_auto2(H5E_DEFAULT, &s->print, &s->print_data);
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
-    s->driver = H5FDregister(&driver);
-    s->fapl = H5Pcreate(H5P_FILE_ACCESS);
-    return s->driver >= 0 && s->fapl >= 0 && H5Pset_driver(s->fapl, s->driver, &info) >= 0 &&
-           /* Its metadata carry checksums of their own, which older formats' do not. */
-           H5Pset_libver_bounds(s->fapl, H5F_LIBVER_V110, H5F_LIBVER_V110) >= 0;
-}
-
-static void session_end(session *s)
-{
-    release(s->fapl);
-    if (s->driver >= 0)
-        H5FDunregister(s->driver);
-    H5Eset_auto2(H5E_DEFAULT, s->print, s->print_data);
-    pthread_mutex_unlock(&hdf5_lock);
-}
-
-/* The innermost of HDF5's errors is the reason, the others its consequences. */
-static herr_t keep_reason(unsigned n, const H5E_error2_t *error, void *reason)
-{
-    if (n == 0)
-        *(const char **)reason = error->desc;
-    return 0;
-}
-
-static pare_status fail_hdf5(pare_status code, const char *path)
-{
-    const char *reason = errno == ENOMEM ? "out of memory" : "no reason is given";
-    code = errno == ENOMEM ? PARE_MEMORY : code; /* session_begin cleared it */
-    hdf5_leaks = true;
-    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_reason, &reason);
-    return pare_fail(code, "%s: HDF5: %s", path, reason);
-}
 
 /* A copy of the type in the file, which is also that in memory; bfloat16 is the upper half of a
  * float32, and HDF5 and h5py convert it. */
@@ -232,7 +39,7 @@ static hid_t type_new(pare_dtype dtype)
     if (H5Tset_fields(type, 15, 7, 8, 0, 7) >= 0 && H5Tset_ebias(type, 127) >= 0 &&
         H5Tset_size(type, 2) >= 0)
         return type;
-    release(type);
+    pare_hdf5_release(type);
     return -1;
 }
 
@@ -241,7 +48,7 @@ static hid_t string_type_new(size_t size)
     hid_t type = H5Tcopy(H5T_C_S1);
     if (H5Tset_size(type, size) >= 0 && H5Tset_cset(type, H5T_CSET_UTF8) >= 0)
         return type;
-    release(type);
+    pare_hdf5_release(type);
     return -1;
 }
 
@@ -291,8 +98,8 @@ static bool write_dataset(const writer *w, const char *name, hid_t type, hid_t s
     *at = offset;
     if (set >= 0 && H5Dclose(set) < 0)
         good = false;
-    release(space);
-    release(type);
+    pare_hdf5_release(space);
+    pare_hdf5_release(type);
     return good && offset != HADDR_UNDEF;
 }
 
@@ -329,7 +136,7 @@ static bool write_attribute(const writer *w, const pare_attribute *a)
     bool good = attribute >= 0 && H5Awrite(attribute, type, value) >= 0;
     if (attribute >= 0 && H5Aclose(attribute) < 0)
         good = false;
-    release(type);
+    pare_hdf5_release(type);
     H5Sclose(space);
     return good;
 }
@@ -346,15 +153,15 @@ static bool writer_open(writer *w, hid_t fapl)
         H5Pset_obj_track_times(w->data_plist, 0) >= 0 &&
         H5Pset_layout(w->data_plist, H5D_CONTIGUOUS) >= 0)
         w->file = H5Fcreate("pare", H5F_ACC_TRUNC, plist, fapl);
-    release(plist);
+    pare_hdf5_release(plist);
     return w->file >= 0;
 }
 
 static bool writer_close(writer *w)
 {
     bool good = w->file >= 0 && H5Fclose(w->file) >= 0;
-    release(w->group_plist);
-    release(w->data_plist);
+    pare_hdf5_release(w->group_plist);
+    pare_hdf5_release(w->data_plist);
     return good;
 }
 
@@ -363,17 +170,17 @@ pare_status pare_hdf5_write(pare_output *out, pare_extent *extents, const pare_a
                             size_t n_arrays, const pare_attribute *attributes,
                             size_t n_attributes)
 {
-    session work;
+    pare_hdf5_session work;
     writer w = {-1, -1, -1, extents, 0};
-    bool good = session_begin(&work, NULL, out) && writer_open(&w, work.fapl);
+    bool good = pare_hdf5_begin(&work, NULL, out) && writer_open(&w, work.fapl);
     for (size_t i = 0; good && i < n_attributes; i++)
         good = write_attribute(&w, &attributes[i]);
     for (size_t i = 0; good && i < n_arrays; i++)
         good = write_array(&w, &arrays[i]) && pare_output_status(out) == PARE_OK;
-    pare_status status = good ? PARE_OK : fail_hdf5(PARE_INTERNAL, pare_output_temporary(out));
+    pare_status status = good ? PARE_OK : pare_hdf5_fail(PARE_INTERNAL, pare_output_temporary(out));
     if (!writer_close(&w) && good)
-        status = fail_hdf5(PARE_INTERNAL, pare_output_temporary(out));
-    session_end(&work);
+        status = pare_hdf5_fail(PARE_INTERNAL, pare_output_temporary(out));
+    pare_hdf5_end(&work);
     PARE_TRY(pare_output_status(out));
     return status;
 }
@@ -470,9 +277,9 @@ static herr_t scan_attribute(hid_t root, const char *name, const H5A_info_t *inf
     if (good && H5Sget_simple_extent_type(space) != H5S_SCALAR)
         good = refuse(s, name, "an attribute of many values") >= 0;
     good = good && read_value(s, attribute, type, a);
-    release(space);
-    release(type);
-    release(attribute);
+    pare_hdf5_release(space);
+    pare_hdf5_release(type);
+    pare_hdf5_release(attribute);
     found->n_attributes += good;
     return good ? 0 : -1;
 }
@@ -542,9 +349,9 @@ static herr_t scan_dataset(scanner *s, const char *name, hid_t set)
         result = read_shape(s, name, type, space, item);
     if (result >= 0)
         result = read_place(s, name, set, plist, item);
-    release(type);
-    release(space);
-    release(plist);
+    pare_hdf5_release(type);
+    pare_hdf5_release(space);
+    pare_hdf5_release(plist);
     found->n_items += result >= 0;
     return result;
 }
@@ -584,17 +391,17 @@ static herr_t scan_link(hid_t parent, const char *name, const H5L_info_t *info, 
 
 pare_status pare_hdf5_list(const char *path, pare_contents *found)
 {
-    session work;
+    pare_hdf5_session work;
     scanner s = {.path = path, .found = found, .prefix = ""};
     hsize_t k = 0, link = 0;
-    bool good = session_begin(&work, found->in, NULL);
+    bool good = pare_hdf5_begin(&work, found->in, NULL);
     hid_t f = good ? H5Fopen("pare", H5F_ACC_RDONLY, work.fapl) : -1;
     good = f >= 0 && H5Aiterate2(f, H5_INDEX_NAME, H5_ITER_NATIVE, &k, scan_attribute, &s) >= 0;
     good = good && H5Literate(f, H5_INDEX_NAME, H5_ITER_NATIVE, &link, scan_link, &s) >= 0;
     pare_status status = good                   ? PARE_OK
                          : s.status != PARE_OK ? s.status
-                                               : fail_hdf5(PARE_INPUT, path);
-    release(f);
-    session_end(&work);
+                                               : pare_hdf5_fail(PARE_INPUT, path);
+    pare_hdf5_release(f);
+    pare_hdf5_end(&work);
     return status;
 }

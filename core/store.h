@@ -1,4 +1,4 @@
-/* store.h: named arrays and attributes in one HDF5 file (the only user of HDF5's header).
+/* store.h: named arrays and attributes in one HDF5 file.
  *
  * The file is pare's one format for models and training states; its layout, and how to check it
  * with six lines of Python, is docs/checkpoint.md. HDF5 begins after a 512-byte user block of ours
