@@ -1,11 +1,7 @@
-/* file.c: reading and atomic writing. (Folders, links and locks are in core/folder.c.)
- *
- * Every system call that can fail for reasons outside the program passes through one of the sys_
- * functions below: the place to inject faults. */
+/* file.c: reading and atomic writing. (Folders, links and locks are in core/folder.c.) */
 #define _GNU_SOURCE /* flock, realpath */
-#include "core/file.h"
+#include "core/file_calls.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -18,98 +14,6 @@
 #include <unistd.h>
 
 #include "core/memory.h"
-
-/* ---- System calls, repeated while a signal interrupts them ---- */
-
-/* Not inherited by programs that are started: a lock would live on in them. */
-static int sys_open(const char *path, int flags)
-{
-    int fd;
-    do
-        fd = open(path, flags | O_CLOEXEC, 0666);
-    while (fd < 0 && errno == EINTR);
-    return fd;
-}
-
-/* Reads until size bytes or the end; -1 on failure. */
-static ssize_t sys_pread(int fd, void *bytes, size_t size, uint64_t at)
-{
-    size_t done = 0;
-    while (done < size) {
-        ssize_t n = pread(fd, (char *)bytes + done, size - done, (off_t)(at + done));
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -1;
-        if (n == 0)
-            break;
-        done += (size_t)n;
-    }
-    return (ssize_t)done;
-}
-
-/* Writes all, or returns -1. at < 0 writes where the descriptor stands (devices, pipes). */
-static int sys_write(int fd, const void *bytes, size_t size, int64_t at)
-{
-    size_t done = 0;
-    while (done < size) {
-        const char *from = (const char *)bytes + done;
-        ssize_t n = at < 0 ? write(fd, from, size - done)
-                           : pwrite(fd, from, size - done, (off_t)at + (off_t)done);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n == 0)
-            errno = ENOSPC;
-        if (n <= 0)
-            return -1;
-        done += (size_t)n;
-    }
-    return 0;
-}
-
-static int sys_fsync(int fd)
-{
-    int result;
-    do
-        result = fsync(fd);
-    while (result != 0 && errno == EINTR);
-    /* Pipes, devices and some network folders cannot be synced, and say so. */
-    return result != 0 && (errno == EINVAL || errno == ENOTSUP) ? 0 : result;
-}
-
-static int sys_rename(const char *from, const char *to)
-{
-    return rename(from, to);
-}
-
-static int sys_unlink(const char *path)
-{
-    return unlink(path);
-}
-
-/* ---- Failures ---- */
-
-static pare_status fail_errno(const char *path)
-{
-    return pare_fail(errno == ENOMEM ? PARE_MEMORY : PARE_IO, "%s: %s", path, strerror(errno));
-}
-
-/* A write that failed, with what was needed and what is there where the disk was too small. */
-static pare_status fail_write(const char *path, uint64_t needed)
-{
-    int reason = errno;
-    uint64_t space = 0;
-    bool full = reason == ENOSPC || reason == EDQUOT || reason == EFBIG;
-    if (!full || pare_free_space(path, &space) != PARE_OK) {
-        errno = reason;
-        return fail_errno(path);
-    }
-    pare_fail(PARE_IO, "%s: %s: %llu bytes are needed, %llu are free", path, strerror(reason),
-              (unsigned long long)needed, (unsigned long long)space);
-    return pare_hint(PARE_IO, "%s", reason == EFBIG
-                     ? "raise the limit on file sizes (ulimit -f), or write to another disk"
-                     : "free some space, or write to another disk");
-}
 
 /* ---- Reading ---- */
 
@@ -138,9 +42,9 @@ pare_status pare_input_open(const char *path, pare_input **out)
     memcpy(in->path, path, length);
     struct stat st;
     pare_status status = PARE_OK;
-    in->fd = sys_open(path, O_RDONLY);
+    in->fd = pare_sys_open(path, O_RDONLY);
     if (in->fd < 0 || fstat(in->fd, &st) != 0)
-        status = fail_errno(path);
+        status = pare_sys_fail(path, 0);
     else
         status = check_regular(&st, path);
     if (status != PARE_OK) {
@@ -162,9 +66,9 @@ pare_status pare_input_read_at(const pare_input *in, uint64_t at, void *bytes, s
     if (at > in->size || size > in->size - at)
         return pare_fail(PARE_INPUT, "%s: %zu bytes at byte %llu pass its end (%llu bytes)",
                          in->path, size, (unsigned long long)at, (unsigned long long)in->size);
-    ssize_t n = sys_pread(in->fd, bytes, size, at);
+    ssize_t n = pare_sys_pread(in->fd, bytes, size, at);
     if (n < 0)
-        return fail_errno(in->path);
+        return pare_sys_fail(in->path, 0);
     if ((size_t)n != size)
         return pare_fail(PARE_IO, "%s: it shrank while being read", in->path);
     return PARE_OK;
@@ -196,8 +100,10 @@ static pare_status read_plain(const char *path, size_t limit, char **bytes, size
         status = PARE_MEMORY;
     else
         status = pare_input_read_at(in, 0, *bytes, in->size);
-    if (status == PARE_OK && sys_pread(in->fd, &more, 1, in->size) != 0)
-        status = pare_fail(PARE_IO, "%s: it grew while being read", path);
+    const ssize_t behind = status == PARE_OK ? pare_sys_pread(in->fd, &more, 1, in->size) : 0;
+    if (behind != 0)
+        status = behind < 0 ? pare_sys_fail(path, 0)
+                            : pare_fail(PARE_IO, "%s: it grew while being read", path);
     *size = in->size;
     pare_input_close(in);
     return status;
@@ -215,7 +121,7 @@ static pare_status read_stream(int fd, const char *path, size_t limit, char **by
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return fail_errno(path);
+            return pare_sys_fail(path, 0);
         if (n == 0)
             return PARE_OK;
         *size += (size_t)n;
@@ -240,8 +146,8 @@ pare_status pare_file_read(const char *path, size_t limit, char **bytes, size_t 
     if (stat(path, &st) != 0 || S_ISDIR(st.st_mode) || (S_ISREG(st.st_mode) && st.st_size > 0)) {
         status = read_plain(path, limit, bytes, size);
     } else {
-        int fd = sys_open(path, O_RDONLY);
-        status = fd < 0 ? fail_errno(path) : read_stream(fd, path, limit, bytes, size);
+        int fd = pare_sys_open(path, O_RDONLY);
+        status = fd < 0 ? pare_sys_fail(path, 0) : read_stream(fd, path, limit, bytes, size);
         if (fd >= 0)
             close(fd);
     }
@@ -266,7 +172,7 @@ pare_status pare_map_open(const char *path, pare_map *map)
     if (in->size > 0) {
         void *bytes = mmap(NULL, in->size, PROT_READ, MAP_PRIVATE, in->fd, 0);
         if (bytes == MAP_FAILED)
-            status = fail_errno(path);
+            status = pare_sys_fail(path, 0);
         else
             *map = (pare_map){bytes, in->size};
     }
@@ -325,24 +231,33 @@ static void output_free(pare_output *out)
     pare_free(out);
 }
 
-/* The temporary file, ours alone: a lock keeps two processes that write the same file apart. The
- * loop is for the moment in which the other one has renamed the file that we just opened. */
-static pare_status open_temporary(pare_output *out, mode_t mode)
+/* The temporary file, locked: that keeps two processes that write the same file apart. */
+static pare_status open_temporary(pare_output *out)
 {
-    struct stat opened, named;
+    out->fd = pare_sys_open(out->temporary, O_RDWR | O_CREAT | O_NOFOLLOW);
+    if (out->fd < 0)
+        return pare_sys_fail(out->path, 0);
+    if (flock(out->fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+        return PARE_OK;
+    pare_sys_close(out->fd);
+    out->fd = -1; /* the other's, and not ours to remove */
+    return pare_fail(PARE_IO, "%s: another process is writing it", out->path);
+}
+
+/* A temporary file of our own, and empty. The loop is for the moment in which another process has
+ * renamed the file that we just opened. */
+static pare_status make_temporary(pare_output *out, mode_t mode)
+{
+    int ours = 0;
     for (;;) {
-        out->fd = sys_open(out->temporary, O_RDWR | O_CREAT | O_NOFOLLOW);
-        if (out->fd < 0)
-            return fail_write(out->path, 0);
-        if (flock(out->fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
-            return pare_fail(PARE_IO, "%s: another process is writing it", out->path);
-        if (fstat(out->fd, &opened) == 0 && stat(out->temporary, &named) == 0 &&
-            opened.st_ino == named.st_ino && opened.st_dev == named.st_dev)
+        PARE_TRY(open_temporary(out));
+        ours = pare_sys_has_name(out->fd, out->temporary);
+        if (ours != 0)
             break;
-        close(out->fd);
+        pare_sys_close(out->fd);
     }
-    if (ftruncate(out->fd, 0) != 0)
-        return fail_errno(out->temporary);
+    if (ours < 0 || pare_sys_truncate(out->fd, 0) != 0)
+        return pare_sys_fail(out->temporary, 0);
     if (mode) /* a file that is replaced keeps its permissions, where the system lets it */
         (void)!fchmod(out->fd, mode);
     return PARE_OK;
@@ -367,9 +282,9 @@ static pare_status output_start(pare_output *out, const char *path)
         return PARE_MEMORY;
     snprintf(out->temporary, room, "%s%s", out->path, out->direct ? "" : ".tmp");
     if (!out->direct)
-        return open_temporary(out, exists ? st.st_mode & 07777 : 0);
-    out->fd = sys_open(path, O_WRONLY);
-    return out->fd < 0 ? fail_errno(path) : PARE_OK;
+        return make_temporary(out, exists ? st.st_mode & 07777 : 0);
+    out->fd = pare_sys_open(path, O_WRONLY);
+    return out->fd < 0 ? pare_sys_fail(path, 0) : PARE_OK;
 }
 
 pare_status pare_output_open(const char *path, pare_output **out)
@@ -381,7 +296,7 @@ pare_status pare_output_open(const char *path, pare_output **out)
     o->fd = -1;
     pare_status status = output_start(o, path);
     if (status != PARE_OK) {
-        output_free(o);
+        pare_output_abort(o);
         return status;
     }
     *out = o;
@@ -395,7 +310,7 @@ pare_status pare_output_reserve(pare_output *out, uint64_t size)
     out->reserved = size;
     if (!out->direct && pare_free_space(out->path, &space) == PARE_OK && space < size) {
         errno = ENOSPC;
-        remember(out, fail_write(out->path, size));
+        remember(out, pare_sys_fail(out->path, size));
     }
     return pare_output_status(out);
 }
@@ -404,8 +319,8 @@ pare_status pare_output_reserve(pare_output *out, uint64_t size)
 static void write_through(pare_output *out, uint64_t at, const void *bytes, size_t size)
 {
     uint64_t needed = out->reserved > at + size ? out->reserved : at + size;
-    if (sys_write(out->fd, bytes, size, out->direct ? -1 : (int64_t)at) != 0)
-        remember(out, fail_write(out->path, needed));
+    if (pare_sys_write(out->fd, bytes, size, out->direct ? -1 : (int64_t)at) != 0)
+        remember(out, pare_sys_fail(out->path, needed));
 }
 
 static void output_flush(pare_output *out)
@@ -448,8 +363,8 @@ void pare_output_write_at(pare_output *out, uint64_t at, const void *bytes, size
 void pare_output_resize(pare_output *out, uint64_t size)
 {
     output_flush(out);
-    if (out->status == PARE_OK && ftruncate(out->fd, (off_t)size) != 0)
-        remember(out, fail_write(out->path, size));
+    if (out->status == PARE_OK && pare_sys_truncate(out->fd, size) != 0)
+        remember(out, pare_sys_fail(out->path, size));
     out->size = size;
 }
 
@@ -457,9 +372,9 @@ pare_status pare_output_read_at(pare_output *out, uint64_t at, void *bytes, size
 {
     output_flush(out);
     PARE_TRY(pare_output_status(out));
-    ssize_t n = sys_pread(out->fd, bytes, size, at);
+    ssize_t n = pare_sys_pread(out->fd, bytes, size, at);
     if (n < 0)
-        return fail_errno(out->temporary);
+        return pare_sys_fail(out->temporary, 0);
     if ((size_t)n != size)
         return pare_fail(PARE_IO, "%s: %zu bytes were read back where %zu were written",
                          out->temporary, (size_t)n, size);
@@ -479,33 +394,19 @@ const char *pare_output_temporary(const pare_output *out)
 pare_status pare_output_sync(pare_output *out)
 {
     output_flush(out);
-    if (out->status == PARE_OK && sys_fsync(out->fd) != 0)
-        remember(out, fail_write(out->path, out->size));
+    if (out->status == PARE_OK && pare_sys_fsync(out->fd) != 0)
+        remember(out, pare_sys_fail(out->path, out->size));
     return pare_output_status(out);
-}
-
-/* fsync of the folder that holds `path`, so that its new name survives a power cut. */
-static pare_status sync_parent(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    char *folder = slash ? pare_strdup(path) : pare_strdup(".");
-    if (!folder)
-        return PARE_MEMORY;
-    if (slash)
-        folder[slash == path ? 1 : slash - path] = '\0';
-    pare_status status = pare_directory_sync(folder);
-    pare_free(folder);
-    return status;
 }
 
 /* The file is closed last: its lock keeps the temporary name ours until the rename. */
 pare_status pare_output_commit(pare_output *out)
 {
     if (pare_output_sync(out) == PARE_OK && !out->direct) {
-        if (sys_rename(out->temporary, out->path) != 0)
-            remember(out, fail_write(out->path, out->size));
+        if (rename(out->temporary, out->path) != 0)
+            remember(out, pare_sys_fail(out->path, out->size));
         else
-            remember(out, sync_parent(out->path));
+            remember(out, pare_parent_sync(out->path));
     }
     pare_status status = pare_output_status(out);
     if (status != PARE_OK)
@@ -520,8 +421,8 @@ void pare_output_abort(pare_output *out)
 {
     if (!out)
         return;
-    if (!out->direct)
-        sys_unlink(out->temporary);
+    if (!out->direct && out->fd >= 0)
+        unlink(out->temporary);
     output_free(out);
 }
 
@@ -535,17 +436,27 @@ pare_status pare_file_replace(const char *path, const void *bytes, size_t size)
 
 pare_status pare_file_append(const char *path, const char *text, size_t size)
 {
-    int fd = sys_open(path, O_WRONLY | O_CREAT | O_APPEND);
+    int fd = pare_sys_open(path, O_WRONLY | O_CREAT | O_APPEND);
     if (fd < 0)
-        return fail_write(path, size);
+        return pare_sys_fail(path, size);
     off_t before = lseek(fd, 0, SEEK_END);
     pare_status status = PARE_OK;
-    if (sys_write(fd, text, size, -1) != 0) {
-        status = fail_write(path, size);
+    if (pare_sys_write(fd, text, size, -1) != 0) {
+        status = pare_sys_fail(path, size);
         if (before >= 0) /* no half line stays */
-            (void)!ftruncate(fd, before);
+            (void)!pare_sys_truncate(fd, (uint64_t)before);
     }
-    if (close(fd) != 0 && status == PARE_OK)
-        status = fail_write(path, size);
+    if (pare_sys_close(fd) != 0 && status == PARE_OK)
+        status = pare_sys_fail(path, size);
+    return status;
+}
+
+pare_status pare_file_sync(const char *path)
+{
+    int fd = pare_sys_open(path, O_RDONLY);
+    if (fd < 0)
+        return pare_sys_fail(path, 0);
+    pare_status status = pare_sys_fsync(fd) == 0 ? PARE_OK : pare_sys_fail(path, 0);
+    close(fd);
     return status;
 }

@@ -36,6 +36,9 @@ void pare_input_close(pare_input *in); /* NULL is allowed */
 /* Text appended to a log (metrics.jsonl): one write a call, so that a line is whole or absent. */
 pare_status pare_file_append(const char *path, const char *text, size_t size);
 
+/* Waits until all that was written to a file is on the disk. */
+pare_status pare_file_sync(const char *path);
+
 /* Atomic output. The temporary name is the final one with ".tmp" behind it: what a killed process
  * leaves there is overwritten by the next try, and may be removed by anyone. A symbolic link is
  * followed, so that its target is replaced. Devices and pipes (/dev/stdout) are written at once. */
@@ -58,10 +61,13 @@ void pare_output_abort(pare_output *out);         /* NULL is allowed */
 /* The three in one: bytes become the file's content, atomically. */
 pare_status pare_file_replace(const char *path, const void *bytes, size_t size);
 
+/* Where that cannot be told both are true: whoever opens it then hears why. */
 bool pare_path_exists(const char *path);
 bool pare_path_is_directory(const char *path);
 pare_status pare_make_directories(const char *path); /* with parents; an existing one is fine */
 pare_status pare_directory_sync(const char *path);   /* fsync of a folder */
+pare_status pare_parent_sync(const char *path);      /* of the one that holds path: its new name
+                                                        survives a power cut */
 /* A second name for `from` under `to`, replaced atomically (hard link; a copy where links fail). */
 pare_status pare_file_link(const char *from, const char *to);
 pare_status pare_file_remove(const char *path);      /* absent is fine */

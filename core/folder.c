@@ -1,5 +1,7 @@
 /* folder.c: paths, folders, links and locks (declared in core/file.h). */
 #define _GNU_SOURCE /* flock */
+#include "core/file_calls.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -11,24 +13,18 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "core/file.h"
 #include "core/memory.h"
-
-static pare_status fail_errno(const char *path)
-{
-    return pare_fail(errno == ENOMEM ? PARE_MEMORY : PARE_IO, "%s: %s", path, strerror(errno));
-}
 
 bool pare_path_exists(const char *path)
 {
     struct stat st;
-    return stat(path, &st) == 0;
+    return stat(path, &st) == 0 || (errno != ENOENT && errno != ENOTDIR);
 }
 
 bool pare_path_is_directory(const char *path)
 {
     struct stat st;
-    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+    return stat(path, &st) == 0 ? S_ISDIR(st.st_mode) : errno != ENOENT && errno != ENOTDIR;
 }
 
 char *pare_path_join(const char *directory, const char *name)
@@ -44,9 +40,14 @@ char *pare_path_join(const char *directory, const char *name)
 /* One that exists is fine, also if another process has just made it. */
 static pare_status make_directory(const char *path)
 {
-    if (mkdir(path, 0777) == 0 || pare_path_is_directory(path))
+    if (mkdir(path, 0777) == 0)
+        return pare_parent_sync(path);
+    struct stat st;
+    const int reason = errno;
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
         return PARE_OK;
-    return fail_errno(path);
+    errno = reason;
+    return pare_sys_fail(path, 0);
 }
 
 pare_status pare_make_directories(const char *path)
@@ -69,14 +70,24 @@ pare_status pare_make_directories(const char *path)
 
 pare_status pare_directory_sync(const char *path)
 {
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = pare_sys_open(path, O_RDONLY | O_DIRECTORY);
     if (fd < 0)
-        return fail_errno(path);
-    pare_status status = PARE_OK;
-    /* Some file systems have no fsync for folders, and say so. */
-    if (fsync(fd) != 0 && errno != EINVAL && errno != ENOTSUP)
-        status = fail_errno(path);
+        return pare_sys_fail(path, 0);
+    pare_status status = pare_sys_fsync(fd) == 0 ? PARE_OK : pare_sys_fail(path, 0);
     close(fd);
+    return status;
+}
+
+pare_status pare_parent_sync(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder = slash ? pare_strdup(path) : pare_strdup(".");
+    if (!folder)
+        return PARE_MEMORY;
+    if (slash)
+        folder[slash == path ? 1 : slash - path] = '\0';
+    pare_status status = pare_directory_sync(folder);
+    pare_free(folder);
     return status;
 }
 
@@ -99,14 +110,14 @@ pare_status pare_free_space(const char *path, uint64_t *bytes)
     }
     pare_free(parent);
     if (result != 0)
-        return fail_errno(path);
+        return pare_sys_fail(path, 0);
     *bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
     return PARE_OK;
 }
 
 pare_status pare_file_remove(const char *path)
 {
-    return unlink(path) == 0 || errno == ENOENT ? PARE_OK : fail_errno(path);
+    return unlink(path) == 0 || errno == ENOENT ? PARE_OK : pare_sys_fail(path, 0);
 }
 
 /* The same bytes under another name, atomically, piece by piece. */
@@ -148,15 +159,12 @@ pare_status pare_file_link(const char *from, const char *to)
     pare_status status;
     if (link(from, temporary) != 0) {
         /* No such file is an error; a file system without links, or another one, is not. */
-        status = errno == ENOENT || errno == ENOSPC ? fail_errno(from) : copy_file(from, to);
+        status = errno == ENOENT || errno == ENOSPC ? pare_sys_fail(from, 0) : copy_file(from, to);
     } else {
-        status = rename(temporary, to) == 0 ? PARE_OK : fail_errno(to);
+        status = rename(temporary, to) == 0 ? PARE_OK : pare_sys_fail(to, 0);
         unlink(temporary); /* rename leaves it where both were names of one file already */
-        char *slash = strrchr(temporary, '/');
-        if (slash)
-            *(slash == temporary ? slash + 1 : slash) = '\0';
         if (status == PARE_OK)
-            status = pare_directory_sync(slash ? temporary : ".");
+            status = pare_parent_sync(to);
     }
     pare_free(temporary);
     return status;
@@ -188,7 +196,7 @@ static pare_status list_read(const char *path, name_list *list)
 {
     DIR *directory = opendir(path);
     if (!directory)
-        return fail_errno(path);
+        return pare_sys_fail(path, 0);
     pare_status status = PARE_OK;
     struct dirent *entry;
     errno = 0;
@@ -198,7 +206,7 @@ static pare_status list_read(const char *path, name_list *list)
         errno = 0;
     }
     if (status == PARE_OK && errno != 0)
-        status = fail_errno(path);
+        status = pare_sys_fail(path, 0);
     closedir(directory);
     return status;
 }
@@ -230,7 +238,7 @@ pare_status pare_directory_list(const char *path, pare_status (*function)(void *
 static pare_status fail_locked(int fd, const char *path)
 {
     char pid[32] = "";
-    ssize_t n = pread(fd, pid, sizeof pid - 1, 0);
+    ssize_t n = pare_sys_pread(fd, pid, sizeof pid - 1, 0);
     pid[n > 0 ? n : 0] = '\0';
     pid[strcspn(pid, "\n")] = '\0';
     pare_fail(PARE_USAGE, "%s: in use by another run (process %s)", path, *pid ? pid : "unknown");
@@ -241,36 +249,40 @@ static pare_status write_pid(int fd, const char *path)
 {
     char pid[32];
     int n = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
-    if (ftruncate(fd, 0) != 0 || pwrite(fd, pid, (size_t)n, 0) != n)
-        return fail_errno(path);
+    if (pare_sys_truncate(fd, 0) != 0 || pare_sys_write(fd, pid, (size_t)n, 0) != 0)
+        return pare_sys_fail(path, 0);
     return PARE_OK;
+}
+
+/* The open file as ours. *ours is false where someone has removed it between open and flock: then
+ * the lock is on nothing. */
+static pare_status lock_file(int fd, const char *path, bool *ours)
+{
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+        return errno == EWOULDBLOCK ? fail_locked(fd, path) : pare_sys_fail(path, 0);
+    const int named = pare_sys_has_name(fd, path);
+    *ours = named > 0;
+    if (named < 0)
+        return pare_sys_fail(path, 0);
+    return *ours ? write_pid(fd, path) : PARE_OK;
 }
 
 /* The lock belongs to the open file, and ends with the process, however it dies. */
 pare_status pare_lock(const char *path, int *handle)
 {
-    struct stat opened, named;
     *handle = -1;
     for (;;) {
-        int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+        bool ours = false;
+        int fd = pare_sys_open(path, O_RDWR | O_CREAT);
         if (fd < 0)
-            return fail_errno(path);
-        pare_status status = PARE_OK;
-        if (flock(fd, LOCK_EX | LOCK_NB) != 0)
-            status = errno == EWOULDBLOCK ? fail_locked(fd, path) : fail_errno(path);
-        /* Someone may have removed the file between open and flock: then the lock is on nothing. */
-        else if (fstat(fd, &opened) == 0 && stat(path, &named) == 0 &&
-                 opened.st_ino == named.st_ino && opened.st_dev == named.st_dev)
-            status = write_pid(fd, path);
-        else {
-            close(fd);
-            continue;
-        }
-        if (status == PARE_OK)
+            return pare_sys_fail(path, 0);
+        pare_status status = lock_file(fd, path, &ours);
+        if (status == PARE_OK && ours) {
             *handle = fd;
-        else
-            close(fd);
-        return status;
+            return PARE_OK;
+        }
+        close(fd);
+        PARE_TRY(status);
     }
 }
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,25 +11,20 @@
 
 /* ---- The file driver: HDF5's virtual file layer over pare_input and pare_output ---- */
 
-typedef struct file_info {
-    const pare_input *in; /* one of the two */
-    pare_output *out;
-} file_info;
-
 typedef struct driver_file {
     H5FD_t header; /* HDF5's part, first */
-    file_info info;
+    pare_hdf5_session *work;
     haddr_t eoa; /* end of what HDF5 has handed out */
 } driver_file;
 
 static H5FD_t *driver_open(const char *name, unsigned flags, hid_t fapl, haddr_t maxaddr)
 {
     (void)name, (void)flags, (void)maxaddr;
-    const file_info *info = H5Pget_driver_info(fapl);
-    driver_file *file = info ? pare_calloc(1, sizeof *file) : NULL;
+    pare_hdf5_session *const *work = H5Pget_driver_info(fapl);
+    driver_file *file = work ? pare_calloc(1, sizeof *file) : NULL;
     if (!file)
         return NULL;
-    file->info = *info;
+    file->work = *work;
     return &file->header;
 }
 
@@ -64,9 +60,21 @@ static haddr_t driver_get_eof(const H5FD_t *file, H5FD_mem_t type)
 {
     (void)type;
     const driver_file *f = (const driver_file *)file;
-    if (f->info.in)
-        return pare_input_size(f->info.in);
-    return pare_output_status(f->info.out) == PARE_OK ? pare_output_size(f->info.out) : f->eoa;
+    if (f->work->in)
+        return pare_input_size(f->work->in);
+    return pare_output_status(f->work->out) == PARE_OK ? pare_output_size(f->work->out) : f->eoa;
+}
+
+/* What goes wrong is kept: HDF5 would forget it. */
+static herr_t read_input(pare_hdf5_session *work, haddr_t at, void *bytes, size_t n)
+{
+    const pare_status status = pare_input_read_at(work->in, at, bytes, n);
+    if (status == PARE_OK)
+        return 0;
+    if (work->status == PARE_OK)
+        snprintf(work->message, sizeof work->message, "%s", pare_error_message());
+    work->status = status;
+    return -1;
 }
 
 /* Bytes past the end, which HDF5 may ask for, are zeros; so is all after a failed write. */
@@ -79,9 +87,9 @@ static herr_t driver_read(H5FD_t *file, H5FD_mem_t type, hid_t dxpl, haddr_t at,
     uint64_t there = at >= end ? 0 : end - at;
     size_t n = there < size ? (size_t)there : size;
     memset((char *)bytes + n, 0, size - n);
-    if (f->info.in)
-        return pare_input_read_at(f->info.in, at, bytes, n) == PARE_OK ? 0 : -1;
-    if (pare_output_read_at(f->info.out, at, bytes, n) != PARE_OK)
+    if (f->work->in)
+        return read_input(f->work, at, bytes, n);
+    if (pare_output_read_at(f->work->out, at, bytes, n) != PARE_OK)
         memset(bytes, 0, n);
     return 0;
 }
@@ -90,7 +98,7 @@ static herr_t driver_write(H5FD_t *file, H5FD_mem_t type, hid_t dxpl, haddr_t at
                            const void *bytes)
 {
     (void)type, (void)dxpl;
-    pare_output *out = ((driver_file *)file)->info.out;
+    pare_output *out = ((driver_file *)file)->work->out;
     if (out)
         pare_output_write_at(out, at, bytes, size); /* which remembers an error */
     return 0;
@@ -100,8 +108,8 @@ static herr_t driver_truncate(H5FD_t *file, hid_t dxpl, hbool_t closing)
 {
     (void)dxpl, (void)closing;
     driver_file *f = (driver_file *)file;
-    if (f->info.out && pare_output_size(f->info.out) != f->eoa)
-        pare_output_resize(f->info.out, f->eoa);
+    if (f->work->out && pare_output_size(f->work->out) != f->eoa)
+        pare_output_resize(f->work->out, f->eoa);
     return 0;
 }
 
@@ -113,7 +121,7 @@ static const H5FD_class_t driver = {
     .name = "pare",
     .maxaddr = INT64_MAX,
     .fc_degree = H5F_CLOSE_STRONG,
-    .fapl_size = sizeof(file_info),
+    .fapl_size = sizeof(pare_hdf5_session *),
     .open = driver_open,
     .close = driver_close,
     .query = driver_query,
@@ -148,7 +156,7 @@ void pare_hdf5_release(hid_t object)
 
 bool pare_hdf5_begin(pare_hdf5_session *s, const pare_input *in, pare_output *out)
 {
-    file_info info = {in, out};
+    *s = (pare_hdf5_session){.in = in, .out = out, .driver = -1, .fapl = -1};
     errno = 0;
     pthread_mutex_lock(&hdf5_lock);
     if (H5dont_atexit() >= 0) /* once, and not in a program that used HDF5 before */
@@ -157,7 +165,7 @@ bool pare_hdf5_begin(pare_hdf5_session *s, const pare_input *in, pare_output *ou
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     s->driver = H5FDregister(&driver);
     s->fapl = H5Pcreate(H5P_FILE_ACCESS);
-    return s->driver >= 0 && s->fapl >= 0 && H5Pset_driver(s->fapl, s->driver, &info) >= 0 &&
+    return s->driver >= 0 && s->fapl >= 0 && H5Pset_driver(s->fapl, s->driver, &s) >= 0 &&
            /* Its metadata carry checksums of their own, which older formats' do not. */
            H5Pset_libver_bounds(s->fapl, H5F_LIBVER_V110, H5F_LIBVER_V110) >= 0;
 }
@@ -179,11 +187,13 @@ static herr_t keep_reason(unsigned n, const H5E_error2_t *error, void *reason)
     return 0;
 }
 
-pare_status pare_hdf5_fail(pare_status code, const char *path)
+pare_status pare_hdf5_fail(const pare_hdf5_session *s, pare_status code, const char *path)
 {
     const char *reason = errno == ENOMEM ? "out of memory" : "no reason is given";
     code = errno == ENOMEM ? PARE_MEMORY : code; /* pare_hdf5_begin cleared it */
     hdf5_leaks = true;
+    if (s->status != PARE_OK)
+        return pare_fail(s->status, "%s", s->message);
     H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_reason, &reason);
     return pare_fail(code, "%s: HDF5: %s", path, reason);
 }

@@ -3,7 +3,7 @@
  *   pare_hdf5_session work;
  *   bool good = pare_hdf5_begin(&work, in, NULL);
  *   hid_t file = good ? H5Fopen("pare", H5F_ACC_RDONLY, work.fapl) : -1;
- *   ...                                                   any status: pare_hdf5_fail(code, path)
+ *   ...                                                   where HDF5 fails: pare_hdf5_fail
  *   pare_hdf5_release(file);
  *   pare_hdf5_end(&work);                                 in any case
  *
@@ -22,7 +22,11 @@
 
 /* HDF5 at work: one thread at a time, its error printing off, our driver known. */
 typedef struct pare_hdf5_session {
-    H5E_auto2_t print; /* what the host program had set */
+    const pare_input *in; /* one of the two */
+    pare_output *out;
+    pare_status status;   /* the first failure to read from `in`, in words */
+    char message[1024];
+    H5E_auto2_t print;    /* what the host program had set */
     void *print_data;
     hid_t driver;
     hid_t fapl; /* for H5Fopen and H5Fcreate: whatever their name, they get the input or output */
@@ -32,8 +36,9 @@ typedef struct pare_hdf5_session {
 bool pare_hdf5_begin(pare_hdf5_session *s, const pare_input *in, pare_output *out);
 void pare_hdf5_end(pare_hdf5_session *s);
 
-/* The failure of HDF5's last call, with its innermost reason: `code`, or PARE_MEMORY. */
-pare_status pare_hdf5_fail(pare_status code, const char *path);
+/* The failure of HDF5's last call, with its innermost reason: `code`, or PARE_MEMORY, or the
+ * failure to read that it comes from. */
+pare_status pare_hdf5_fail(const pare_hdf5_session *s, pare_status code, const char *path);
 
 /* Lets go of an object of any kind; an invalid one is allowed. */
 void pare_hdf5_release(hid_t object);

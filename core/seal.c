@@ -35,6 +35,7 @@ static void make_seal(char seal[PARE_SEAL_SIZE], uint64_t size, uint32_t crc)
 /* ---- The CRC-32 of a part of a file, in parallel ---- */
 
 typedef struct file_crc {
+    const char *path; /* for messages */
     const pare_input *in; /* one of the two */
     pare_output *out;
     uint64_t from, to;
@@ -80,8 +81,8 @@ static pare_status crc_range(file_crc *job, uint32_t *crc)
         /* A message belongs to its thread: the failure is repeated on this one. */
         status = failed < 0 ? PARE_OK : read_block(job, failed, job->buffers, &size);
         if (failed >= 0 && status == PARE_OK)
-            status = pare_fail(PARE_IO, "byte %" PRIu64 " could be read only the second time",
-                               job->from + (uint64_t)failed * BLOCK);
+            status = pare_fail(PARE_IO, "%s: byte %" PRIu64 " could be read only the second "
+                               "time", job->path, job->from + (uint64_t)failed * BLOCK);
     }
     for (int64_t i = 0; status == PARE_OK && i < n_blocks; i++) {
         uint64_t left = job->to - job->from - (uint64_t)i * BLOCK;
@@ -94,7 +95,7 @@ static pare_status crc_range(file_crc *job, uint32_t *crc)
 
 static pare_status crc_of_output(pare_output *out, uint64_t from, uint64_t to, uint32_t *crc)
 {
-    file_crc job = {.out = out, .from = from, .to = to};
+    file_crc job = {.path = pare_output_temporary(out), .out = out, .from = from, .to = to};
     *crc = 0;
     return crc_range(&job, crc);
 }
@@ -209,7 +210,7 @@ pare_status pare_seal_check(const pare_input *in, const char *path)
     PARE_TRY(check_size(path, size, stated));
     memset(seal + CRC_AT, '0', CRC_DIGITS);
     uint32_t crc = pare_crc32(0, seal, sizeof seal);
-    file_crc job = {.in = in, .from = sizeof seal, .to = size};
+    file_crc job = {.path = path, .in = in, .from = sizeof seal, .to = size};
     PARE_TRY(crc_range(&job, &crc));
     if (crc == stated_crc)
         return PARE_OK;

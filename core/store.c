@@ -177,9 +177,10 @@ pare_status pare_hdf5_write(pare_output *out, pare_extent *extents, const pare_a
         good = write_attribute(&w, &attributes[i]);
     for (size_t i = 0; good && i < n_arrays; i++)
         good = write_array(&w, &arrays[i]) && pare_output_status(out) == PARE_OK;
-    pare_status status = good ? PARE_OK : pare_hdf5_fail(PARE_INTERNAL, pare_output_temporary(out));
+    const char *path = pare_output_temporary(out);
+    pare_status status = good ? PARE_OK : pare_hdf5_fail(&work, PARE_INTERNAL, path);
     if (!writer_close(&w) && good)
-        status = pare_hdf5_fail(PARE_INTERNAL, pare_output_temporary(out));
+        status = pare_hdf5_fail(&work, PARE_INTERNAL, path);
     pare_hdf5_end(&work);
     PARE_TRY(pare_output_status(out));
     return status;
@@ -398,9 +399,11 @@ pare_status pare_hdf5_list(const char *path, pare_contents *found)
     hid_t f = good ? H5Fopen("pare", H5F_ACC_RDONLY, work.fapl) : -1;
     good = f >= 0 && H5Aiterate2(f, H5_INDEX_NAME, H5_ITER_NATIVE, &k, scan_attribute, &s) >= 0;
     good = good && H5Literate(f, H5_INDEX_NAME, H5_ITER_NATIVE, &link, scan_link, &s) >= 0;
-    pare_status status = good                   ? PARE_OK
-                         : s.status != PARE_OK ? s.status
-                                               : pare_hdf5_fail(PARE_INPUT, path);
+    pare_status status = PARE_OK;
+    if (!good && s.status != PARE_OK && work.status == PARE_OK)
+        status = s.status;
+    else if (!good)
+        status = pare_hdf5_fail(&work, PARE_INPUT, path);
     pare_hdf5_release(f);
     pare_hdf5_end(&work);
     return status;

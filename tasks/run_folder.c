@@ -186,6 +186,16 @@ pare_status pare_run_log(const pare_run_folder *run, pare_json *record, int digi
     return status;
 }
 
+pare_status pare_run_sync_log(const pare_run_folder *run)
+{
+    char *path = pare_run_file(run, "metrics.jsonl");
+    if (!path)
+        return PARE_MEMORY;
+    const pare_status status = pare_file_sync(path);
+    pare_free(path);
+    return status;
+}
+
 /* Whether a line of the log belongs to the time up to `step`. A broken line does not. */
 static bool line_stays(const char *line, size_t length, int64_t step)
 {

@@ -33,6 +33,9 @@ pare_status pare_run_prune(const pare_run_folder *run, int64_t keep);
 /* Appends a line to metrics.jsonl; takes `record` over. digits: of its reals (9 or 17). */
 pare_status pare_run_log(const pare_run_folder *run, pare_json *record, int digits);
 
+/* Its lines are on the disk, whatever happens: before a checkpoint that lies behind them. */
+pare_status pare_run_sync_log(const pare_run_folder *run);
+
 /* Cuts metrics.jsonl back to what stood there at `step`: records of later steps go. */
 pare_status pare_run_rewind(const pare_run_folder *run, int64_t step);
 

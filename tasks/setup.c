@@ -100,17 +100,18 @@ pare_data_options pare_train_data(const pare_train_options *o, const char *split
 }
 
 /* Whether there is a dev set: a single file of a user's is all for training. */
-static bool has_dev(const pare_training *t)
+static pare_status has_dev(const pare_training *t, bool *has)
 {
     pare_source source;
     const pare_train_options *o = t->options;
+    *has = false;
     if (t->task->own_files && !pare_path_is_directory(o->data))
-        return false;
+        return PARE_OK;
     const char *split = t->task->two_dev_sets ? "dev_matched" : "dev";
-    if (pare_source_find(t->task, o->data, split, &source) != PARE_OK)
-        return false;
+    PARE_TRY(pare_source_look(t->task, o->data, split, &source));
+    *has = source.path != NULL;
     pare_source_free(&source);
-    return true;
+    return PARE_OK;
 }
 
 static pare_status read_training_data(pare_training *t)
@@ -125,7 +126,9 @@ static pare_status read_training_data(pare_training *t)
 
 static pare_status read_dev_data(pare_training *t)
 {
-    if (!has_dev(t)) {
+    bool has = false;
+    PARE_TRY(has_dev(t, &has));
+    if (!has) {
         pare_training_note(t, "no dev set beside the training data: nothing is evaluated");
         return PARE_OK;
     }
@@ -286,35 +289,34 @@ static pare_status compare_recipe(const char *path, const pare_json *now, const 
     return status;
 }
 
-/* Opens the newest checkpoint that is whole; says what is wrong with the others. *found is false
- * if there are no checkpoints. */
+/* Opens the newest checkpoint that is whole; says what is wrong with the others. One that the disk
+ * or the memory keeps from being read may be whole, and is not passed over. *found is false if there
+ * are no checkpoints. */
 static pare_status open_newest(pare_training *t, char **path, bool *found)
 {
     int64_t *steps = NULL;
     size_t n = 0;
     PARE_TRY(pare_run_checkpoints(&t->run, &steps, &n));
-    pare_status status = PARE_OK;
+    pare_status status = PARE_INPUT;
     *found = false;
-    for (size_t i = 0; i < n && !*found; i++) {
+    for (size_t i = 0; i < n && status == PARE_INPUT; i++) {
+        pare_free(*path);
         *path = pare_run_checkpoint(&t->run, steps[i]);
-        if (!*path) {
-            status = PARE_MEMORY;
-            break;
-        }
-        status = pare_checkpoint_open(*path, t->arena, &t->model, &t->state, &t->text);
-        if (status == PARE_OK) {
-            *found = true;
-        } else {
+        status = *path ? pare_checkpoint_open(*path, t->arena, &t->model, &t->state, &t->text)
+                       : PARE_MEMORY;
+        if (status == PARE_INPUT)
             pare_training_note(t, "passed over: %s", pare_error_message());
-            pare_free(*path);
-            *path = NULL;
-        }
     }
     pare_free(steps);
-    if (!*found && n > 0 && status != PARE_MEMORY)
-        return pare_hint(pare_fail(PARE_INPUT, "no checkpoint in %s is whole", t->run.path),
-                         "start over with --overwrite");
-    return *found || n == 0 ? PARE_OK : status;
+    *found = status == PARE_OK;
+    if (status != PARE_INPUT)
+        return status;
+    pare_free(*path);
+    *path = NULL;
+    if (n == 0)
+        return PARE_OK;
+    return pare_hint(pare_fail(PARE_INPUT, "no checkpoint in %s is whole", t->run.path),
+                     "start over with --overwrite");
 }
 
 /* A resume by other kernels warns, and the model's history tells of it. */

@@ -149,11 +149,12 @@ static pare_status not_found(const pare_task *task, const split_row *split, cons
                      "--data names the folder of GLUE's folders, or that of %s", task->name);
 }
 
+/* out->path stays NULL where there is no such file. */
 static pare_status search(const pare_task *task, const split_row *split, const char *data,
                           pare_source *out)
 {
     if (!pare_path_exists(data))
-        return not_found(task, split, data);
+        return PARE_OK;
     if (!pare_path_is_directory(data)) {
         out->path = pare_strdup(data);
         return out->path ? PARE_OK : PARE_MEMORY;
@@ -166,12 +167,10 @@ static pare_status search(const pare_task *task, const split_row *split, const c
         pare_free(folder);
         PARE_TRY(status);
     }
-    if (!out->path)
-        PARE_TRY(try_folder(task, split, data, out));
-    return out->path ? PARE_OK : not_found(task, split, data);
+    return out->path ? PARE_OK : try_folder(task, split, data, out);
 }
 
-pare_status pare_source_find(const pare_task *task, const char *data, const char *split,
+pare_status pare_source_look(const pare_task *task, const char *data, const char *split,
                              pare_source *out)
 {
     const split_row *row = NULL;
@@ -184,6 +183,17 @@ pare_status pare_source_find(const pare_task *task, const char *data, const char
     if (status != PARE_OK)
         pare_source_free(out);
     return status;
+}
+
+pare_status pare_source_find(const pare_task *task, const char *data, const char *split,
+                             pare_source *out)
+{
+    const split_row *row = NULL;
+    PARE_TRY(pare_source_look(task, data, split, out));
+    if (out->path)
+        return PARE_OK;
+    PARE_TRY(find_split(task, split, &row));
+    return not_found(task, row, data);
 }
 
 void pare_source_free(pare_source *source)

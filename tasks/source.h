@@ -22,6 +22,9 @@ typedef struct pare_source {
  * Another one is PARE_USAGE; a missing file is PARE_IO, naming where it was looked for. */
 pare_status pare_source_find(const pare_task *task, const char *data, const char *split,
                              pare_source *out);
+/* The same, but a missing file is no failure: out->path is NULL then. */
+pare_status pare_source_look(const pare_task *task, const char *data, const char *split,
+                             pare_source *out);
 void pare_source_free(pare_source *source); /* its strings */
 
 #endif

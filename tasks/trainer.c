@@ -295,6 +295,7 @@ static pare_status save(pare_training *t)
     if (bad)
         return pare_fail(PARE_DIVERGED, "step %lld: the tensor %s is not finite: nothing is saved",
                          (long long)t->state.step, bad->name);
+    PARE_TRY(pare_run_sync_log(&t->run));
     char *path = pare_run_checkpoint(&t->run, t->state.step);
     if (!path)
         return PARE_MEMORY;

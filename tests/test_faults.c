@@ -1,0 +1,290 @@
+/* test_faults.c: every command that writes files, with a fault at its k-th call on a file: killed
+ * there, power cut there, EIO, a disk that dies or is full from there on, an interrupted call, half
+ * a read or write (tests/fault_shim.c).
+ *
+ * What must hold, for every k:
+ *   killed, cut    the same command again ends in the files of an undisturbed run, to the bit
+ *   eio, dead      exit code 4 and a message that names the file; or the command got along, and its
+ *                  files are those of an undisturbed run
+ *   full           the same; the message says how many bytes are needed and how many are free
+ *   intr, short    the command gets along
+ * and always: what has a final name is whole; what was to be replaced is the old file or the new
+ * one; no temporary file stays, unless the process was killed or could not remove it; the same
+ * command again gets to the same files.
+ *
+ * PARE_TORTURE=1 tries every k of every command in every way, else a sample does. */
+#include "tests/fault_runs.h"
+
+#include "core/philox.h"
+
+enum { FIRST = 50, SPREAD = 50, MOST_REPORTED = 20 };
+
+typedef struct scenario {
+    const char *name;
+    const char *line[MOST_WORDS];
+    const char *before; /* a folder of `in` that out begins as a copy of; NULL: empty */
+    bool replaces;      /* each file is the old or the new one: nothing in between is kept */
+    int every;          /* at CI's size every so-manyth call is tried; 0: FIRST and SPREAD */
+} scenario;
+
+#define TRAINING                                                                                   \
+    "--task", "SST-2", "--data", "in", "--epochs", "1", "--batch-size", "8", "--learning-rate",    \
+        "1e-3", "--threads", "1", "-q"
+#define RUN TRAINING, "--save-steps", "2", "--eval-steps", "3", "--keep", "1"
+#define DATA "--task", "SST-2", "--data", "in", "--threads", "1", "-q"
+
+static const scenario finetune = {
+    "finetune", {"finetune", "--model", "in/one.h5", RUN, "--output", "out/run", "--resume"},
+    .before = NULL};
+static const scenario resume = {
+    "resume", {"finetune", "--model", "in/one.h5", RUN, "--output", "out/run", "--resume"},
+    .before = "begun", .every = 60};
+static const scenario overwrite = {
+    "overwrite",
+    {"finetune", "--model", "in/one.h5", TRAINING, "--max-steps", "2", "--output", "out/run",
+     "--overwrite"},
+    .before = "begun", .every = 80};
+static const scenario small[] = {
+    {"import", {"import", "in/hf", "out/model.h5"}, "old", true, 25},
+    {"export", {"export", "in/model.h5", "out/hf"}, "old", true, 25},
+    {"drop-layers", {"drop-layers", "--model", "in/model.h5", "--layers", "1", "out/model.h5"},
+     "old", true, 25},
+    {"factorize", {"flop", "factorize", "--model", "in/headed.h5", "--target", "0.3",
+                   "out/model.h5"}, "old", true, 40},
+    {"compact", {"flop", "compact", "--model", "in/gated.h5", "--target", "0.3", "out/model.h5"},
+     "old", true, 40},
+    {"heads sweep", {"heads", "sweep", "--model", "in/headed.h5", DATA, "--output", "out/f.json"},
+     "old", true, 20},
+    {"heads prune", {"heads", "prune", "--model", "in/headed.h5", DATA, "--fraction", "0.5",
+                     "out/model.h5"}, "old", true, 40},
+    {"evaluate", {"evaluate", "--model", "in/headed.h5", DATA, "--output", "out/f.json"}, "old",
+     true, 40},
+    {"plot", {"plot", "in/heads.json", "--output", "out/plots"}, "old", true, 40},
+    {"verify", {"verify", "in/model.h5", "in/headed.h5"}, NULL, true, 5},
+    {"inspect", {"inspect", "in/model.h5"}, NULL, true, 10},
+};
+static const scenario heads_run = {
+    "heads run",
+    {"heads", "run", "--model", "in/headed.h5", TRAINING, "--max-steps", "2", "--save-steps", "1",
+     "--fraction", "0.5", "--output", "out/run"},
+    .every = 100};
+static const scenario flop_run = {
+    "flop run",
+    {"flop", "run", "--model", "in/headed.h5", TRAINING, "--method", "svd", "--target", "0.3",
+     "--mask-epochs", "0.2", "--final-epochs", "0.2", "--allow-miss", "--output", "out/run"},
+    .every = 40};
+static const scenario flop_train = {
+    "flop train",
+    {"flop", "train", "--model", "in/gated.h5", TRAINING, "--max-steps", "2", "--mask-epochs",
+     "0.5", "--target", "0.3", "--output", "out/run", "--resume"},
+    .every = 100};
+static const scenario sweep = {
+    "sweep",
+    {"sweep", "--model", "in/one.h5", TRAINING, "--max-steps", "2", "--seeds", "1,2",
+     "--no-latency", "--jobs", "1", "--output", "out/sweep"},
+    .every = 200};
+/* ---- judging one run ---- */
+
+static int n_bad;
+static long n_faults;
+
+static bool torture(void)
+{
+    return getenv("PARE_TORTURE") != NULL;
+}
+
+static void bad(const scenario *s, const fault *f, const outcome *o, const char *why)
+{
+    if (n_bad++ < MOST_REPORTED)
+        fprintf(stderr, "%s, %s at call %ld (%s): %s; exit %d: %s\n", s->name, f->mode, f->at,
+                o->what, why, o->status, o->message);
+}
+
+static bool is_one_of(const char *mode, const char *a, const char *b)
+{
+    return strcmp(mode, a) == 0 || strcmp(mode, b) == 0;
+}
+
+/* The exit code and the message. */
+static const char *judge_exit(const fault *f, const outcome *o)
+{
+    if (is_one_of(f->mode, "kill", "cut"))
+        return o->status != PARE_OK || !o->what[0] ? "" : "it was to be killed";
+    if (o->status == PARE_OK)
+        return "";
+    if (is_one_of(f->mode, "intr", "short"))
+        return "this is no failure";
+    if (o->status != PARE_IO)
+        return "the exit code is not 4";
+    if (!strstr(o->message, home))
+        return "the message names no file";
+    if (strcmp(f->mode, "full") == 0 &&
+        (!strstr(o->message, "need") || !strstr(o->message, "are free")))
+        return "the message does not tell the bytes needed and free";
+    return "";
+}
+
+/* Nothing half-written, nothing left over. */
+static const char *judge_files(const scenario *s, const fault *f, const tree *before,
+                               const tree *got, const tree *want)
+{
+    static char text[256];
+    for (int i = 0; i < got->n; i++) {
+        const char *name = got->file[i].name;
+        const bool temporary = ends_in(name, ".tmp");
+        if (temporary && (is_one_of(f->mode, "kill", "cut") || is_one_of(f->mode, "dead", "")))
+            continue;
+        const int old = find_in_tree(before, name), new = find_in_tree(want, name);
+        const bool same = (old >= 0 && before->file[old].crc == got->file[i].crc) ||
+                          (new >= 0 && want->file[new].crc == got->file[i].crc);
+        snprintf(text, sizeof text, "%s %s", name,
+                 temporary ? "is left over" : "is neither the old nor the new one");
+        if (temporary || (s->replaces && !same))
+            return text;
+    }
+    return "";
+}
+
+/* One fault, and the same command again. */
+static void try_fault(const scenario *s, const fault *f, const tree *before, const tree *want)
+{
+    char like[TEST_PATH];
+    test_path(like, in_folder, s->before ? s->before : "");
+    reset_folder(out_folder, s->before ? like : NULL);
+    outcome o = run_pare(s->line, f);
+    tree got = tree_of(out_folder);
+    const char *why = judge_exit(f, &o);
+    n_faults++;
+    if (!*why)
+        why = judge_files(s, f, before, &got, want);
+    if (!*why && o.status == PARE_OK)
+        why = tree_difference(&got, want);
+    if (*why)
+        bad(s, f, &o, why);
+    if (*why || o.status == PARE_OK)
+        return;
+    const outcome again = run_pare(s->line, &(fault){0});
+    got = tree_of(out_folder);
+    if (again.status != PARE_OK)
+        bad(s, f, &o, again.message);
+    else if (*(why = tree_difference(&got, want)))
+        bad(s, f, &o, why);
+}
+
+/* ---- all of a command's calls ---- */
+
+static bool is_tried(const scenario *s, long k, long calls, int mode)
+{
+    if (torture())
+        return true;
+    if (s->every > 0)
+        return (k + mode) % s->every == 0;
+    const long apart = (calls - FIRST) / SPREAD + 1;
+    return mode < 3 ? k <= FIRST || k % apart == 0 : (k + mode) % (4 * apart) == 0;
+}
+
+static void try_all(const scenario *s)
+{
+    static const char *const modes[] = {"kill", "full", "eio", "cut", "dead", "intr", "short"};
+    char like[TEST_PATH];
+    test_path(like, in_folder, s->before ? s->before : "");
+    reset_folder(out_folder, s->before ? like : NULL);
+    const tree before = tree_of(out_folder);
+    const outcome o = run_pare(s->line, &(fault){"none", 0, 0, NULL});
+    if (o.status != PARE_OK)
+        fail_msg("%s: exit %d: %s", s->name, o.status, o.message);
+    assert_true(o.calls > 5);
+    const tree want = tree_of(out_folder);
+    const long earlier = n_faults;
+    n_bad = 0;
+    for (long k = 1; k <= o.calls; k++)
+        for (int m = 0; m < (int)(sizeof modes / sizeof *modes); m++)
+            if (is_tried(s, k, o.calls, m))
+                try_fault(s, &(fault){modes[m], k, 0, NULL}, &before, &want);
+    print_message("%s: %ld faults at %ld calls\n", s->name, n_faults - earlier, o.calls);
+    if (torture())
+        print_message("torture faults: %ld %s\n", n_faults - earlier, s->name);
+    assert_int_equal(n_bad, 0);
+}
+
+#define TEST_OF(scenario)                                                                          \
+    static void test_##scenario(void **state)                                                      \
+    {                                                                                              \
+        (void)state;                                                                               \
+        try_all(&scenario);                                                                        \
+    }
+TEST_OF(finetune)
+TEST_OF(resume)
+TEST_OF(overwrite)
+TEST_OF(heads_run)
+TEST_OF(flop_run)
+TEST_OF(flop_train)
+TEST_OF(sweep)
+
+static void test_small_commands(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof small / sizeof *small; i++)
+        if (!getenv("ONLY") || strcmp(getenv("ONLY"), small[i].name) == 0)
+            try_all(&small[i]);
+}
+
+/* ---- what the commands read ---- */
+
+static void prepare(const char *const *line)
+{
+    const outcome o = run_pare(line, &(fault){0});
+    if (o.status != PARE_OK && o.status != PARE_STOPPED)
+        fail_msg("%s: exit %d: %s", line[0], o.status, o.message);
+}
+#define PREPARE(...) prepare((const char *const[]){__VA_ARGS__, NULL})
+
+/* Models with a head, with gates; a run of which one step is done; older files under the names that
+ * commands will write. */
+static void make_inputs(void)
+{
+    char path[TEST_PATH];
+    test_path(path, in_folder, "model.h5");
+    make_tiny_corpus(in_folder, 48, 8);
+    make_tiny_model(in_folder, path, 2, 0, 200);
+    test_path(path, in_folder, "one.h5");
+    make_tiny_model(in_folder, path, 1, 0, 200);
+    test_path(path, in_folder, "headed.h5");
+    make_tiny_model(in_folder, path, 1, 2, 200);
+    test_path(path, in_folder, "hf");
+    reset_folder(path, "tests/data/hf/tiny");
+    PREPARE("flop", "factorize", "--gates", "--model", "in/headed.h5", "in/gated.h5");
+    PREPARE("heads", "sweep", "--model", "in/headed.h5", DATA, "--output", "in/heads.json");
+    PREPARE("finetune", "--model", "in/one.h5", RUN, "--output", "in/begun/run",
+            "--max-seconds", "1e-9");
+    test_path(path, in_folder, "old");
+    reset_folder(path, NULL);
+    PREPARE("drop-layers", "--model", "in/model.h5", "--layers", "0", "in/old/model.h5");
+    PREPARE("export", "in/old/model.h5", "in/old/hf");
+    test_path(path, in_folder, "old/f.json");
+    test_text_write(path, "{\"old\":true}\n");
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    set_up_runs();
+    make_inputs();
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_finetune),       cmocka_unit_test(test_resume),
+        cmocka_unit_test(test_overwrite),      cmocka_unit_test(test_small_commands),
+        cmocka_unit_test(test_heads_run),      cmocka_unit_test(test_flop_run),
+        cmocka_unit_test(test_flop_train),     cmocka_unit_test(test_sweep),
+    };
+    if (!find_program()) {
+        puts("SKIP: the program or the shim is not built");
+        return 0;
+    }
+    cmocka_set_test_filter(getenv("FILTER"));
+    return cmocka_run_group_tests(tests, set_up, NULL);
+}
