@@ -49,6 +49,7 @@ LIBRARY = $(BUILD)/libpare.a
 TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/test_*.c))
 FUZZERS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAY = $(BUILD)/tests/fuzz/replay.o
+SHIM = $(BUILD)/tests/fault_shim.so
 CONFIGS := $(wildcard configs/*.ini)
 BENCHES := $(patsubst %.c,$(BUILD)/%,$(wildcard bench/*.c))
 # What a build with real = double runs: gradients per element, and goldens to 1e-9.
@@ -76,20 +77,20 @@ $(LIBRARY): $(filter-out $(BUILD)/cli/main.o,$(OBJECTS))
 $(BUILD)/pare: $(OBJECTS)
 	$(CC) $(LINK) $(CFLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
 
-$(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIBRARY)
-	$(CC) $(LINK) $(CFLAGS) $(LDFLAGS) $^ $(LIBS) $(CMOCKA) -o $@
+$(FUZZERS): $(REPLAY)
+$(TESTS) $(FUZZERS) $(BENCHES): $(BUILD)/%: $(BUILD)/%.o $(LIBRARY)
+	$(CC) $(LINK) $(CFLAGS) $(LDFLAGS) $^ $(LIBS) $(if $(findstring /test_,$@),$(CMOCKA)) -o $@
 
-$(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(REPLAY) $(LIBRARY)
-	$(CC) $(LINK) $(CFLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
-
-$(BUILD)/bench/%: $(BUILD)/bench/%.o $(LIBRARY)
-	$(CC) $(LINK) $(CFLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
+# What tests put before the C library (LD_PRELOAD).
+$(SHIM): tests/fault_shim.c
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -fPIE -D_FORTIFY%,$(FLAGS)) -fPIC -shared $< -ldl -o $@
 
 # ---- Testing: every variant is the same Makefile with another BUILD and more flags -------------
 # (Sanitizers make compilers warn of what is not so: -w; the plain build has the warnings.)
 test: build-tests
 	@BUILD=$(BUILD) tests/run.sh
-build-tests: all $(TESTS) $(FUZZERS)
+build-tests: all $(TESTS) $(FUZZERS) $(SHIM)
 	@$(MAKE) --no-print-directory BUILD=$(DOUBLE) VARIANT=-DPARE_DOUBLE double-programs
 
 double-programs: $(DOUBLE_TESTS)
@@ -113,7 +114,7 @@ tsan-test: export TSAN_OPTIONS = ignore_noninstrumented_modules=1 $(TSAN)
 tsan-test:
 	$(call again,tsan,thread) CC=$(CLANG)
 # What takes minutes under valgrind is left to asan-test; libgomp keeps its team until the end.
-valgrind-test: $(filter-out %gemm %hostile %damage %store %table %tokenizer,$(TESTS))
+valgrind-test: $(filter-out %gemm %hostile %damage %store %table %tokenizer %faults %full,$(TESTS))
 	@UNDER="valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
 	    --suppressions=tests/valgrind.suppress" tests/run.sh $^
 
@@ -157,4 +158,4 @@ clean:
 
 .PHONY: all test build-tests run-tests double-programs double-test run-double asan-test \
         ubsan-test tsan-test valgrind-test fuzz run-fuzz bench demo tidy cppcheck install clean
--include $(OBJECTS:.o=.d) $(TESTS:=.d) $(FUZZERS:=.d) $(BENCHES:=.d)
+-include $(OBJECTS:.o=.d) $(SHIM:.so=.d) $(TESTS:=.d) $(FUZZERS:=.d) $(BENCHES:=.d)

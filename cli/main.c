@@ -48,6 +48,7 @@ int main(int argc, char **argv)
     fill_standard_descriptors();
     /* A reader that goes away shows as a failed write, so that files are put in order first. */
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* so does a file that passes the limit (ulimit -f) */
     pare_status status = pare_program(argc, argv);
     pare_status finished = pare_console_finish();
     if (status == PARE_OK)

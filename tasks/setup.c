@@ -290,8 +290,8 @@ static pare_status compare_recipe(const char *path, const pare_json *now, const 
 }
 
 /* Opens the newest checkpoint that is whole; says what is wrong with the others. One that the disk
- * or the memory keeps from being read may be whole, and is not passed over. *found is false if there
- * are no checkpoints. */
+ * or the memory keeps from being read may be whole, and is not passed over. *found is false if
+ * there are no checkpoints. */
 static pare_status open_newest(pare_training *t, char **path, bool *found)
 {
     int64_t *steps = NULL;
@@ -364,19 +364,38 @@ static pare_status open_optimizer(pare_training *t, const char *checkpoint)
     return checkpoint ? pare_checkpoint_moments(checkpoint, t->optimizer) : PARE_OK;
 }
 
+/* How many more checkpoints there will be at once: one is written before the oldest goes. */
+static pare_status count_new_checkpoints(const pare_training *t, int64_t *n)
+{
+    const pare_train_options *o = t->options;
+    const int64_t left = t->total_steps - t->state.step;
+    const int64_t saves = left / o->save_steps + left / t->steps_per_epoch + 1;
+    int64_t *steps = NULL;
+    size_t there = 0;
+    PARE_TRY(pare_run_checkpoints(&t->run, &steps, &there));
+    pare_free(steps);
+    *n = o->keep + 1 - (int64_t)there;
+    *n = *n < 1 ? 1 : *n < saves ? *n : saves;
+    return PARE_OK;
+}
+
+/* What the run will write must fit the disk before it begins. */
 static pare_status check_space(const pare_training *t)
 {
-    uint64_t needed, available;
-    PARE_TRY(pare_checkpoint_estimate(t->model, t->optimizer, &needed));
+    uint64_t size, available;
+    int64_t n;
+    if (t->state.step >= t->total_steps)
+        return PARE_OK;
+    PARE_TRY(pare_checkpoint_estimate(t->model, t->optimizer, &size));
+    PARE_TRY(count_new_checkpoints(t, &n));
     PARE_TRY(pare_free_space(t->run.path, &available));
-    needed += needed / 2; /* best.h5 holds a third of it, and a log is small */
-    if (available < needed)
-        return pare_hint(pare_fail(PARE_IO,
-                                   "%s: a checkpoint and best.h5 need %llu bytes, %llu are free",
-                                   t->run.path, (unsigned long long)needed,
-                                   (unsigned long long)available),
-                         "free some space, or name another --output");
-    return PARE_OK;
+    const uint64_t needed = size * (uint64_t)n + size / 2; /* best.h5 is a third of one */
+    if (available >= needed)
+        return PARE_OK;
+    return pare_hint(pare_fail(PARE_IO, "%s: %lld checkpoint%s and best.h5 need %llu bytes, %llu "
+                               "are free", t->run.path, (long long)n, n == 1 ? "" : "s",
+                               (unsigned long long)needed, (unsigned long long)available),
+                     "free some space, lower --keep, or name another --output");
 }
 
 /* With the recipe known: the same as the checkpoint's, or the run's from now on. */

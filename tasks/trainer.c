@@ -412,14 +412,15 @@ static pare_status write_text(const pare_training *t, const pare_json *result)
     return pare_run_write(&t->run, "eval_results.txt", text);
 }
 
+/* eval_results.json comes last: where it is, the run is over. */
 static pare_status write_results(const pare_training *t, const pare_json *result)
 {
+    PARE_TRY(write_text(t, result));
     char *json = pare_json_dump(result, 2, 17);
-    if (!json)
-        return PARE_MEMORY;
-    const pare_status status = pare_run_write(&t->run, "eval_results.json", json);
+    const pare_status status =
+        json ? pare_run_write(&t->run, "eval_results.json", json) : PARE_MEMORY;
     pare_free(json);
-    return status == PARE_OK ? write_text(t, result) : status;
+    return status;
 }
 
 /* Everything after the last step; safe to do again where an earlier end was interrupted. */

@@ -17,72 +17,66 @@
 
 #include "core/philox.h"
 
-enum { FIRST = 50, SPREAD = 50, MOST_REPORTED = 20 };
+enum { FIRST = 50, SPREAD = 50, FEW = 2 /* a way */, MOST_REPORTED = 20 };
 
 typedef struct scenario {
     const char *name;
     const char *line[MOST_WORDS];
     const char *before; /* a folder of `in` that out begins as a copy of; NULL: empty */
     bool replaces;      /* each file is the old or the new one: nothing in between is kept */
-    int every;          /* at CI's size every so-manyth call is tried; 0: FIRST and SPREAD */
+    bool most;          /* at CI's size the FIRST calls and SPREAD others are tried */
 } scenario;
-
-#define TRAINING                                                                                   \
-    "--task", "SST-2", "--data", "in", "--epochs", "1", "--batch-size", "8", "--learning-rate",    \
-        "1e-3", "--threads", "1", "-q"
-#define RUN TRAINING, "--save-steps", "2", "--eval-steps", "3", "--keep", "1"
-#define DATA "--task", "SST-2", "--data", "in", "--threads", "1", "-q"
 
 static const scenario finetune = {
     "finetune", {"finetune", "--model", "in/one.h5", RUN, "--output", "out/run", "--resume"},
-    .before = NULL};
+    .before = NULL, .most = true};
 static const scenario resume = {
     "resume", {"finetune", "--model", "in/one.h5", RUN, "--output", "out/run", "--resume"},
-    .before = "begun", .every = 60};
+    .before = "begun"};
 static const scenario overwrite = {
     "overwrite",
     {"finetune", "--model", "in/one.h5", TRAINING, "--max-steps", "2", "--output", "out/run",
      "--overwrite"},
-    .before = "begun", .every = 80};
+    .before = "begun"};
 static const scenario small[] = {
-    {"import", {"import", "in/hf", "out/model.h5"}, "old", true, 25},
-    {"export", {"export", "in/model.h5", "out/hf"}, "old", true, 25},
+    {"import", {"import", "in/hf", "out/model.h5"}, "old", true, false},
+    {"export", {"export", "in/model.h5", "out/hf"}, "old", true, false},
     {"drop-layers", {"drop-layers", "--model", "in/model.h5", "--layers", "1", "out/model.h5"},
-     "old", true, 25},
+     "old", true, false},
     {"factorize", {"flop", "factorize", "--model", "in/headed.h5", "--target", "0.3",
-                   "out/model.h5"}, "old", true, 40},
+                   "out/model.h5"}, "old", true, false},
     {"compact", {"flop", "compact", "--model", "in/gated.h5", "--target", "0.3", "out/model.h5"},
-     "old", true, 40},
+     "old", true, false},
     {"heads sweep", {"heads", "sweep", "--model", "in/headed.h5", DATA, "--output", "out/f.json"},
-     "old", true, 20},
+     "old", true, false},
     {"heads prune", {"heads", "prune", "--model", "in/headed.h5", DATA, "--fraction", "0.5",
-                     "out/model.h5"}, "old", true, 40},
+                     "out/model.h5"}, "old", true, false},
     {"evaluate", {"evaluate", "--model", "in/headed.h5", DATA, "--output", "out/f.json"}, "old",
-     true, 40},
-    {"plot", {"plot", "in/heads.json", "--output", "out/plots"}, "old", true, 40},
-    {"verify", {"verify", "in/model.h5", "in/headed.h5"}, NULL, true, 5},
-    {"inspect", {"inspect", "in/model.h5"}, NULL, true, 10},
+     true, false},
+    {"plot", {"plot", "in/heads.json", "--output", "out/plots"}, "old", true, false},
+    {"verify", {"verify", "in/model.h5", "in/headed.h5"}, NULL, true, false},
+    {"inspect", {"inspect", "in/model.h5"}, NULL, true, false},
 };
 static const scenario heads_run = {
     "heads run",
     {"heads", "run", "--model", "in/headed.h5", TRAINING, "--max-steps", "2", "--save-steps", "1",
      "--fraction", "0.5", "--output", "out/run"},
-    .every = 100};
+    .before = NULL};
 static const scenario flop_run = {
     "flop run",
     {"flop", "run", "--model", "in/headed.h5", TRAINING, "--method", "svd", "--target", "0.3",
      "--mask-epochs", "0.2", "--final-epochs", "0.2", "--allow-miss", "--output", "out/run"},
-    .every = 40};
+    .before = NULL};
 static const scenario flop_train = {
     "flop train",
     {"flop", "train", "--model", "in/gated.h5", TRAINING, "--max-steps", "2", "--mask-epochs",
      "0.5", "--target", "0.3", "--output", "out/run", "--resume"},
-    .every = 100};
+    .before = NULL};
 static const scenario sweep = {
     "sweep",
     {"sweep", "--model", "in/one.h5", TRAINING, "--max-steps", "2", "--seeds", "1,2",
      "--no-latency", "--jobs", "1", "--output", "out/sweep"},
-    .every = 200};
+    .before = NULL};
 /* ---- judging one run ---- */
 
 static int n_bad;
@@ -177,10 +171,12 @@ static bool is_tried(const scenario *s, long k, long calls, int mode)
 {
     if (torture())
         return true;
-    if (s->every > 0)
-        return (k + mode) % s->every == 0;
+    if (!s->most)
+        return (7 * k + mode * calls / FEW) % (7 * (calls / FEW)) < 7;
     const long apart = (calls - FIRST) / SPREAD + 1;
-    return mode < 3 ? k <= FIRST || k % apart == 0 : (k + mode) % (4 * apart) == 0;
+    if (mode > 2)
+        return (k + mode) % (8 * apart) == 0;
+    return (k <= FIRST || k % apart == 0) && (mode == 0 || k % 2 == mode - 1);
 }
 
 static void try_all(const scenario *s)
@@ -231,32 +227,17 @@ static void test_small_commands(void **state)
 
 /* ---- what the commands read ---- */
 
-static void prepare(const char *const *line)
-{
-    const outcome o = run_pare(line, &(fault){0});
-    if (o.status != PARE_OK && o.status != PARE_STOPPED)
-        fail_msg("%s: exit %d: %s", line[0], o.status, o.message);
-}
-#define PREPARE(...) prepare((const char *const[]){__VA_ARGS__, NULL})
-
-/* Models with a head, with gates; a run of which one step is done; older files under the names that
- * commands will write. */
+/* A model with gates, and older files under the names that commands will write. */
 static void make_inputs(void)
 {
     char path[TEST_PATH];
+    make_run_inputs();
     test_path(path, in_folder, "model.h5");
-    make_tiny_corpus(in_folder, 48, 8);
     make_tiny_model(in_folder, path, 2, 0, 200);
-    test_path(path, in_folder, "one.h5");
-    make_tiny_model(in_folder, path, 1, 0, 200);
-    test_path(path, in_folder, "headed.h5");
-    make_tiny_model(in_folder, path, 1, 2, 200);
     test_path(path, in_folder, "hf");
     reset_folder(path, "tests/data/hf/tiny");
     PREPARE("flop", "factorize", "--gates", "--model", "in/headed.h5", "in/gated.h5");
     PREPARE("heads", "sweep", "--model", "in/headed.h5", DATA, "--output", "in/heads.json");
-    PREPARE("finetune", "--model", "in/one.h5", RUN, "--output", "in/begun/run",
-            "--max-seconds", "1e-9");
     test_path(path, in_folder, "old");
     reset_folder(path, NULL);
     PREPARE("drop-layers", "--model", "in/model.h5", "--layers", "0", "in/old/model.h5");
