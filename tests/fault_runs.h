@@ -89,6 +89,13 @@ TEST_UNUSED static void set_up_runs(void)
     close(fd);
 }
 
+/* PARE_TORTURE, or 0. */
+TEST_UNUSED static long torture(void)
+{
+    const char *asked = getenv("PARE_TORTURE");
+    return asked ? atol(asked) : 0;
+}
+
 /* ---- running it ---- */
 
 /* In the child: the environment that the shim reads, and what OpenMP would start pare anew for. */
@@ -123,7 +130,8 @@ static void become_pare(const char *const *line, const fault *f)
     for (int i = 0; line[i]; i++) {
         const bool ours = strcmp(line[i], "in") == 0 || strncmp(line[i], "in/", 3) == 0 ||
                           strncmp(line[i], "out/", 4) == 0;
-        snprintf(words[i], sizeof words[i], "%s%s%s", ours ? home : "", ours ? "/files/" : "", line[i]);
+        snprintf(words[i], sizeof words[i], "%s%s%s", ours ? home : "", ours ? "/files/" : "",
+                 line[i]);
         argv[i + 1] = words[i];
     }
     const bool named = f->output && *f->output;
@@ -150,7 +158,8 @@ static void become_pare(const char *const *line, const fault *f)
 
 TEST_UNUSED static pid_t start_pare(const char *const *line, const fault *f)
 {
-    *shared_state = (fault_state){0};
+    if (f->mode) /* else another one may be stopped, with its count */
+        *shared_state = (fault_state){0};
     fflush(NULL);
     const pid_t child = fork();
     if (child == 0)

@@ -19,7 +19,7 @@ static tree reference;
 
 static int n_sizes(void)
 {
-    return getenv("PARE_TORTURE") ? TORTURE_SIZES : SIZES;
+    return torture() ? TORTURE_SIZES : SIZES;
 }
 
 /* out begins with a run of which one step is done. */
@@ -73,7 +73,7 @@ static void test_files_may_not_grow(void **state)
     }
     assert_in_range(failed, n_sizes() / 2, n_sizes() - 1);
     print_message("%d limits on the size of files, %d too small\n", n_sizes(), failed);
-    if (getenv("PARE_TORTURE"))
+    if (torture())
         print_message("torture disk_full: %d file size limits\n", n_sizes());
 }
 
@@ -145,7 +145,7 @@ static void test_a_small_disk(void **state)
     }
     assert_in_range(failed, 2, n_sizes() - 1);
     print_message("%d sizes of a disk, %d too small\n", n_sizes(), failed);
-    if (getenv("PARE_TORTURE"))
+    if (torture())
         print_message("torture disk_full: %d sizes of a small disk\n", n_sizes());
 }
 

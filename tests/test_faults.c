@@ -12,8 +12,11 @@
  * one; no temporary file stays, unless the process was killed or could not remove it; the same
  * command again gets to the same files.
  *
- * PARE_TORTURE=1 tries every k of every command in every way, else a sample does. */
+ * PARE_TORTURE=1 tries every k of every command in every way, PARE_TORTURE=N about N of them for
+ * each command, other ones each time; else a small sample does. */
 #include "tests/fault_runs.h"
+
+#include <time.h>
 
 #include "core/philox.h"
 
@@ -81,11 +84,6 @@ static const scenario sweep = {
 
 static int n_bad;
 static long n_faults;
-
-static bool torture(void)
-{
-    return getenv("PARE_TORTURE") != NULL;
-}
 
 static void bad(const scenario *s, const fault *f, const outcome *o, const char *why)
 {
@@ -167,10 +165,16 @@ static void try_fault(const scenario *s, const fault *f, const tree *before, con
 
 /* ---- all of a command's calls ---- */
 
+static const char *const modes[] = {"kill", "full", "eio", "cut", "dead", "intr", "short"};
+enum { WAYS = sizeof modes / sizeof *modes };
+static time_t started;
+
 static bool is_tried(const scenario *s, long k, long calls, int mode)
 {
-    if (torture())
-        return true;
+    const double share = (double)torture() / (double)(calls * WAYS);
+    if (torture() > 0)
+        return torture() == 1 || pare_random_uniform((uint64_t)started, PARE_RANDOM_DATA,
+                                                     (uint64_t)k, (uint64_t)mode) < share;
     if (!s->most)
         return (7 * k + mode * calls / FEW) % (7 * (calls / FEW)) < 7;
     const long apart = (calls - FIRST) / SPREAD + 1;
@@ -181,7 +185,6 @@ static bool is_tried(const scenario *s, long k, long calls, int mode)
 
 static void try_all(const scenario *s)
 {
-    static const char *const modes[] = {"kill", "full", "eio", "cut", "dead", "intr", "short"};
     char like[TEST_PATH];
     test_path(like, in_folder, s->before ? s->before : "");
     reset_folder(out_folder, s->before ? like : NULL);
@@ -194,7 +197,7 @@ static void try_all(const scenario *s)
     const long earlier = n_faults;
     n_bad = 0;
     for (long k = 1; k <= o.calls; k++)
-        for (int m = 0; m < (int)(sizeof modes / sizeof *modes); m++)
+        for (int m = 0; m < WAYS; m++)
             if (is_tried(s, k, o.calls, m))
                 try_fault(s, &(fault){modes[m], k, 0, NULL}, &before, &want);
     print_message("%s: %ld faults at %ld calls\n", s->name, n_faults - earlier, o.calls);
@@ -225,6 +228,49 @@ static void test_small_commands(void **state)
             try_all(&small[i]);
 }
 
+/* ---- two at once ---- */
+
+/* One import is stopped at its k-th call while another does all of its own; then it goes on. Either
+ * may find the other at it, and say so; the file is whole all the time, and both are over. */
+static void race(const char *const *line, long k)
+{
+    int status;
+    const pid_t slow = start_pare(line, &(fault){"stop", k, 0, NULL});
+    assert_int_equal(waitpid(slow, &status, WUNTRACED), slow);
+    if (!WIFSTOPPED(status))
+        fail_msg("call %ld: not stopped", k);
+    const pid_t fast = start_pare(line, &(fault){0});
+    const outcome second = end_pare(fast);
+    const tree between = tree_of(out_folder);
+    assert_int_equal(kill(slow, SIGCONT), 0);
+    const outcome first = end_pare(slow);
+    const tree after = tree_of(out_folder);
+    if ((first.status != PARE_OK && first.status != PARE_IO) ||
+        (second.status != PARE_OK && second.status != PARE_IO) ||
+        (first.status != PARE_OK && second.status != PARE_OK))
+        fail_msg("call %ld: exits %d and %d: %s", k, first.status, second.status, first.message);
+    assert_true(between.n >= 1 && after.n == 1);
+    assert_string_equal(after.file[0].name, "model.h5");
+}
+
+static void test_two_at_once(void **state)
+{
+    (void)state;
+    static const char *const line[] = {"import", "in/hf", "out/model.h5", NULL};
+    char old[TEST_PATH], file[TEST_PATH];
+    test_path(old, in_folder, "old/model.h5");
+    test_path(file, out_folder, "model.h5");
+    reset_folder(out_folder, NULL);
+    const long calls = run_pare(line, &(fault){"none", 0, 0, NULL}).calls;
+    const long apart = torture() ? 1 : 5;
+    for (long k = 1; k <= calls; k += apart) {
+        reset_folder(out_folder, NULL);
+        assert_ok(pare_file_link(old, file));
+        race(line, k);
+    }
+    print_message("%ld races\n", (calls + apart - 1) / apart);
+}
+
 /* ---- what the commands read ---- */
 
 /* A model with gates, and older files under the names that commands will write. */
@@ -251,6 +297,7 @@ static int set_up(void **state)
     (void)state;
     set_up_runs();
     make_inputs();
+    started = time(NULL);
     return 0;
 }
 
@@ -261,6 +308,7 @@ int main(void)
         cmocka_unit_test(test_overwrite),      cmocka_unit_test(test_small_commands),
         cmocka_unit_test(test_heads_run),      cmocka_unit_test(test_flop_run),
         cmocka_unit_test(test_flop_train),     cmocka_unit_test(test_sweep),
+        cmocka_unit_test(test_two_at_once),
     };
     if (!find_program()) {
         puts("SKIP: the program or the shim is not built");
