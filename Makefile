@@ -94,10 +94,8 @@ build-tests: all $(TESTS) $(FUZZERS) $(SHIM)
 	@$(MAKE) --no-print-directory BUILD=$(DOUBLE) VARIANT=-DPARE_DOUBLE double-programs
 
 double-programs: $(DOUBLE_TESTS)
-double-test:
-	@$(MAKE) --no-print-directory BUILD=$(DOUBLE) VARIANT=-DPARE_DOUBLE run-double
-run-double: $(DOUBLE_TESTS)
-	@[ -z "$^" ] || tests/run.sh $^
+double-test: build-tests
+	@tests/run.sh $(DOUBLE_TESTS:$(BUILD)/%=$(DOUBLE)/%)
 run-tests: $(TESTS) $(FUZZERS)
 	@BUILD=$(BUILD) tests/run.sh $^
 
@@ -156,6 +154,6 @@ install: all
 clean:
 	rm -rf build $(BUILD) $(DOUBLE)
 
-.PHONY: all test build-tests run-tests double-programs double-test run-double asan-test \
-        ubsan-test tsan-test valgrind-test fuzz run-fuzz bench demo tidy cppcheck install clean
+.PHONY: all test build-tests run-tests double-programs double-test asan-test ubsan-test \
+        tsan-test valgrind-test fuzz run-fuzz bench demo tidy cppcheck install clean
 -include $(OBJECTS:.o=.d) $(SHIM:.so=.d) $(TESTS:=.d) $(FUZZERS:=.d) $(BENCHES:=.d)

@@ -42,6 +42,17 @@ static void settle_libraries(char **argv)
     execv(self, argv); /* where that fails, all goes on as it is */
 }
 
+/* What a mapped file ends in when its disk fails, or another program cuts it short. Files under way
+ * have temporary names, so nothing is lost. */
+static void on_bus_error(int number)
+{
+    static const char text[] = "error: a file could not be read: its disk failed, or it was cut "
+                               "short meanwhile\n";
+    (void)number;
+    (void)!write(STDERR_FILENO, text, sizeof text - 1);
+    _exit(PARE_IO);
+}
+
 int main(int argc, char **argv)
 {
     settle_libraries(argv);
@@ -49,6 +60,7 @@ int main(int argc, char **argv)
     /* A reader that goes away shows as a failed write, so that files are put in order first. */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* so does a file that passes the limit (ulimit -f) */
+    signal(SIGBUS, on_bus_error);
     pare_status status = pare_program(argc, argv);
     pare_status finished = pare_console_finish();
     if (status == PARE_OK)

@@ -243,6 +243,8 @@ static pare_status start_child(const pare_sweep_plan *plan, const pare_sweep_cel
     const pid_t parent = getpid();
     pare_status status = log && config ? write_config(plan, cell) : PARE_MEMORY;
 
+    if (status == PARE_OK)
+        status = pare_file_append(log, "", 0); /* the child could not say why it cannot open it */
     if (status == PARE_OK) {
         fflush(NULL);
         j->child = fork();

@@ -271,6 +271,33 @@ static void test_two_at_once(void **state)
     print_message("%ld races\n", (calls + apart - 1) / apart);
 }
 
+/* The weights are cut off while an import is stopped at its k-th call: their map has no more bytes
+ * behind it. */
+static void test_a_mapped_file_is_cut_short(void **state)
+{
+    (void)state;
+    static const char *const line[] = {"import", "in/cut", "out/model.h5", NULL};
+    char whole[TEST_PATH], folder[TEST_PATH], weights[TEST_PATH];
+    int status, faults = 0;
+    test_path(whole, in_folder, "hf");
+    test_path(folder, in_folder, "cut");
+    test_path(weights, folder, "model.safetensors");
+    for (long k = 1; k <= 60; k += torture() ? 1 : 4) {
+        reset_folder(folder, whole);
+        reset_folder(out_folder, NULL);
+        const pid_t child = start_pare(line, &(fault){"stop", k, 0, NULL});
+        assert_int_equal(waitpid(child, &status, WUNTRACED), child);
+        assert_true(WIFSTOPPED(status));
+        assert_int_equal(truncate(weights, 0), 0);
+        assert_int_equal(kill(child, SIGCONT), 0);
+        const outcome o = end_pare(child);
+        if (o.status != PARE_OK && o.status != PARE_INPUT && o.status != PARE_IO)
+            fail_msg("call %ld: exit %d: %s", k, o.status, o.message);
+        faults += o.status == PARE_IO && strstr(o.message, "cut short meanwhile");
+    }
+    assert_true(faults > 0);
+}
+
 /* ---- what the commands read ---- */
 
 /* A model with gates, and older files under the names that commands will write. */
@@ -308,7 +335,7 @@ int main(void)
         cmocka_unit_test(test_overwrite),      cmocka_unit_test(test_small_commands),
         cmocka_unit_test(test_heads_run),      cmocka_unit_test(test_flop_run),
         cmocka_unit_test(test_flop_train),     cmocka_unit_test(test_sweep),
-        cmocka_unit_test(test_two_at_once),
+        cmocka_unit_test(test_two_at_once),    cmocka_unit_test(test_a_mapped_file_is_cut_short),
     };
     if (!find_program()) {
         puts("SKIP: the program or the shim is not built");
