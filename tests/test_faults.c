@@ -131,7 +131,9 @@ static const char *judge_files(const scenario *s, const fault *f, const tree *be
                           (new >= 0 && want->file[new].crc == got->file[i].crc);
         snprintf(text, sizeof text, "%s %s", name,
                  temporary ? "is left over" : "is neither the old nor the new one");
-        if (temporary || (s->replaces && !same))
+        if (got->file[i].crc == DAMAGED)
+            snprintf(text, sizeof text, "%s is damaged", name);
+        if (temporary || got->file[i].crc == DAMAGED || (s->replaces && !same))
             return text;
     }
     return "";
