@@ -432,6 +432,7 @@ static pare_status finish(pare_training *t, pare_json **result)
     pare_free(last);
     pare_free(checkpoint);
     PARE_TRY(status);
+    PARE_TRY(pare_run_prune(&t->run, t->options->keep)); /* the last save may have failed at that */
     if (t->state.best_step == 0)
         PARE_TRY(save_best(t));
     *result = result_of(t);
