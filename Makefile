@@ -86,8 +86,7 @@ $(SHIM): tests/fault_shim.c
 	@mkdir -p $(@D)
 	$(CC) $(filter-out -fPIE -D_FORTIFY%,$(FLAGS)) -fPIC -shared $< -ldl -o $@
 
-# ---- Testing: every variant is the same Makefile with another BUILD and more flags -------------
-# (Sanitizers make compilers warn of what is not so: -w; the plain build has the warnings.)
+# ---- Testing -----------------------------------------------------------------------------------
 test: build-tests
 	@BUILD=$(BUILD) tests/run.sh
 build-tests: all $(TESTS) $(FUZZERS) $(SHIM)
@@ -96,48 +95,14 @@ build-tests: all $(TESTS) $(FUZZERS) $(SHIM)
 double-programs: $(DOUBLE_TESTS)
 double-test: build-tests
 	@tests/run.sh $(DOUBLE_TESTS:$(BUILD)/%=$(DOUBLE)/%)
-run-tests: $(TESTS) $(FUZZERS)
-	@BUILD=$(BUILD) tests/run.sh $^
 
-again = +@$(MAKE) --no-print-directory BUILD=build/$(1) OPTIMIZE=-O1 HARDEN= \
-        VARIANT="-w -fsanitize=$(2) -fno-omit-frame-pointer" run-tests
-asan-test: export LSAN_OPTIONS = suppressions=$(CURDIR)/tests/lsan.suppress
-asan-test:
-	$(call again,asan,address)
-ubsan-test:
-	$(call again,ubsan,undefined -fno-sanitize-recover=all)
-# libomp with its Archer tool tells the sanitizer what OpenMP's barriers order; libgomp cannot.
-tsan-test: export OMP_TOOL_LIBRARIES = $(shell $(CLANG) -print-file-name=libarcher.so)
-tsan-test: export TSAN_OPTIONS = ignore_noninstrumented_modules=1 $(TSAN)
-tsan-test:
-	$(call again,tsan,thread) CC=$(CLANG)
-# What takes minutes under valgrind is left to asan-test; libgomp keeps its team until the end.
-valgrind-test: $(filter-out %gemm %hostile %damage %store %table %tokenizer %faults %full,$(TESTS))
-	@UNDER="valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
-	    --suppressions=tests/valgrind.suppress" tests/run.sh $^
-
-# Every target of tests/fuzz, or those named: make fuzz SECONDS=60 TARGETS="zip table"
-SECONDS = 60
-TARGETS = $(FUZZERS:$(BUILD)/tests/fuzz/fuzz_%=%)
-fuzz:
-	+@$(MAKE) --no-print-directory BUILD=build/fuzz/bin CC=$(CLANG) OPTIMIZE=-O1 HARDEN= REPLAY= \
-	    LDFLAGS=-fsanitize=fuzzer VARIANT="-w -fsanitize=fuzzer-no-link -fsanitize=address \
-	    -fsanitize=undefined -fsanitize=float-cast-overflow -fno-sanitize-recover=all" run-fuzz
-run-fuzz: $(TARGETS:%=$(BUILD)/tests/fuzz/fuzz_%)
-	@tests/fuzz/explore.sh $(SECONDS) $^
+# Sanitizers, valgrind, clang-tidy, cppcheck, fuzzing, coverage, mutations.
+include tests/checks.mk
 
 bench: $(BUILD)/pare $(BENCHES)
 	@set -e; for b in $(BENCHES); do echo "== $$b"; $$b; done
 demo: $(BUILD)/pare
 	@$(BUILD)/pare demo
-
-tidy: $(SOURCES:%=tidy/%)
-tidy/%:
-	@clang-tidy --quiet $* -- $(filter-out -Werror -MMD -MP,$(FLAGS)) $(call arch,$*) $(INCLUDES) \
-	    $(if $(filter core/status.c,$*),,-include tests/analyzer.h) 2>&1 | (! grep -A8 error:)
-cppcheck:
-	@cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
-	    --suppressions-list=tests/cppcheck.suppress --error-exitcode=1 -j $(JOBS) -I. $(SOURCES)
 
 # ---- Installing --------------------------------------------------------------------------------
 INTO = $(DESTDIR)$(PREFIX)
@@ -154,6 +119,5 @@ install: all
 clean:
 	rm -rf build $(BUILD) $(DOUBLE)
 
-.PHONY: all test build-tests run-tests double-programs double-test asan-test ubsan-test \
-        tsan-test valgrind-test fuzz run-fuzz bench demo tidy cppcheck install clean
+.PHONY: all test build-tests double-programs double-test bench demo install clean
 -include $(OBJECTS:.o=.d) $(SHIM:.so=.d) $(TESTS:=.d) $(FUZZERS:=.d) $(BENCHES:=.d)

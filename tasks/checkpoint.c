@@ -8,17 +8,17 @@
 /* The counters by name: saving and reading walk the same table. */
 typedef struct counter {
     const char *name;
-    pare_attribute_type type;
     size_t offset;
+    pare_attribute_type type;
     bool later; /* earlier versions' files have none: it is 0 */
 } counter;
 
 #define INTEGER(field)                                                                             \
-    {"training." #field, PARE_ATTR_INT, offsetof(pare_progress_state, field), false}
+    {"training." #field, offsetof(pare_progress_state, field), PARE_ATTR_INT, false}
 #define LATER(field)                                                                               \
-    {"training." #field, PARE_ATTR_INT, offsetof(pare_progress_state, field), true}
+    {"training." #field, offsetof(pare_progress_state, field), PARE_ATTR_INT, true}
 #define NUMBER(field)                                                                              \
-    {"training." #field, PARE_ATTR_DOUBLE, offsetof(pare_progress_state, field), false}
+    {"training." #field, offsetof(pare_progress_state, field), PARE_ATTR_DOUBLE, false}
 static const counter counters[] = {
     INTEGER(step),           INTEGER(best_step), NUMBER(best_score),    INTEGER(bad_evaluations),
     INTEGER(evaluated_step), INTEGER(examples),  INTEGER(tokens),       NUMBER(train_seconds),
@@ -26,7 +26,7 @@ static const counter counters[] = {
 };
 
 #define TEXT(field)                                                                                \
-    {"training." #field, PARE_ATTR_STRING, offsetof(pare_checkpoint_text, field), false}
+    {"training." #field, offsetof(pare_checkpoint_text, field), PARE_ATTR_STRING, false}
 static const counter texts[] = {TEXT(recipe), TEXT(kernels), TEXT(metrics), TEXT(best_metrics)};
 enum { N_COUNTERS = sizeof counters / sizeof *counters, N_TEXTS = sizeof texts / sizeof *texts };
 

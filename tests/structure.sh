@@ -19,7 +19,8 @@ done)
 beside=$(find tests bench -name '*.[ch]' 2>/dev/null | sort)
 texts=$(find . -name .git -prune -o -name 'build*' -type d -prune -o -type f \
     \( -name '*.md' -o -name '*.sh' -o -name '*.py' -o -name '*.ini' \
-    -o -name '*.in' -o -name '*.suppress' -o -name Makefile -o -name bootstrap -o -name run \) \
+    -o -name '*.in' -o -name '*.suppress' -o -name '*.mk' \
+    -o -name Makefile -o -name bootstrap -o -name run \) \
     -print | sed 's|^\./||' | sort)
 
 # shellcheck disable=SC2086 # one word a file; names with spaces are no names for sources
