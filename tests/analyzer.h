@@ -6,6 +6,9 @@
 #ifndef PARE_TESTS_ANALYZER_H
 #define PARE_TESTS_ANALYZER_H
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* as some files begin with: too late behind what is included here */
+#endif
 #include "core/status.h"
 
 #define pare_fail(code, ...) (pare_fail((code), __VA_ARGS__), (code))

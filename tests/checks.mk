@@ -3,6 +3,7 @@
 #
 #   make tidy cppcheck                  clang-tidy and cppcheck over every source file
 #   make asan-test tsan-test            the test programs under sanitizers (ubsan-test: one alone)
+#   make asan-test NAMES="optim prune"  ... or some of them
 #   make valgrind-test                  ... and under valgrind
 #   make coverage                       the lines that tests reach, by room
 #   make mutate [MUTATIONS=adamw]       faults put into copies of the code: tests must find them
@@ -12,8 +13,9 @@
 # (Sanitizers make compilers warn of what is not so: -w; the plain build has the warnings.)
 again = +@$(MAKE) --no-print-directory BUILD=build/$(1) OPTIMIZE=-O1 HARDEN= \
         VARIANT="-w -fno-omit-frame-pointer $(2)" $(3)
-CHECKED = $(TESTS) $(FUZZERS)
-run-tests: $(CHECKED)
+# All test programs and fuzz targets, or the tests so named: NAMES="optim prune".
+NAMED = $(NAMES:%=$(BUILD)/tests/test_%)
+run-tests: $(or $(NAMED),$(TESTS) $(FUZZERS))
 	@BUILD=$(BUILD) tests/run.sh $^
 
 asan-test: export LSAN_OPTIONS = suppressions=$(CURDIR)/tests/lsan.suppress
@@ -27,7 +29,8 @@ tsan-test: export TSAN_OPTIONS = ignore_noninstrumented_modules=1 $(TSAN)
 tsan-test:
 	$(call again,tsan,-fsanitize=thread,run-tests CC=$(CLANG))
 # What takes minutes under valgrind is left to asan-test; libgomp keeps its team until the end.
-valgrind-test: $(filter-out %gemm %hostile %damage %store %table %tokenizer %faults %full,$(TESTS))
+SLOW = %bert %gemm %hostile %damage %store %table %tokenizer %faults %full
+valgrind-test: $(or $(NAMED),$(filter-out $(SLOW),$(TESTS)))
 	@UNDER="valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
 	    --suppressions=tests/valgrind.suppress" tests/run.sh $^
 
@@ -36,7 +39,7 @@ coverage:
 	$(call again,coverage,--coverage -fprofile-update=atomic -DPARE_COVERAGE,run-coverage)
 run-coverage: all $(TESTS) $(FUZZERS)
 	@find $(BUILD) -name '*.gcda' -delete
-	@BUILD=$(BUILD) tests/run.sh $(TESTS) $(FUZZERS) $(shell grep -l '^. tests/program' tests/*.sh)
+	@BUILD=$(BUILD) tests/run.sh $(TESTS) $(FUZZERS) $(shell grep -l '^[.] tests/program' tests/*.sh)
 	@sh tests/coverage.sh $(BUILD)
 mutate:
 	@tests/mutate.sh $(MUTATIONS)

@@ -150,6 +150,16 @@ static void test_schedule(void **state)
     assert_true(pare_linear_schedule(2e-5, 1, 1, 1) == 0);
 }
 
+/* 0.5 / sqrt(16) times s / 8 while s = k + 1 rises to 4, and 1 / sqrt(s) from there on. */
+static void test_noam_schedule(void **state)
+{
+    (void)state;
+    test_close(pare_noam_schedule(0.5, 0, 4, 16), 0.125 / 8, 1e-15, 0, "the first update");
+    test_close(pare_noam_schedule(0.5, 2, 4, 16), 0.125 * 3 / 8, 1e-15, 0, "the rise");
+    test_close(pare_noam_schedule(0.5, 3, 4, 16), 0.125 / 2, 1e-15, 0, "the peak");
+    test_close(pare_noam_schedule(0.5, 8, 4, 16), 0.125 / 3, 1e-15, 0, "the fall");
+}
+
 /* ---- AdamW ---- */
 
 /* A matrix of more than one chunk, a vector, one that gets no gradient, and a frozen one. */
@@ -256,6 +266,32 @@ static void test_adamw_follows_the_paper(void **state)
     check_variant("bert", true);
 }
 
+/* Gates and multipliers have rates of their own, are not clipped, and are no part of the norm. */
+static void test_groups(void **state)
+{
+    (void)state;
+    static const double rates[PARE_GROUPS] = {1e-3, 2e-3, 3e-3}, clip[] = {0.5, 1, 1};
+    model *m = model_new();
+    pare_optimizer *o = NULL;
+    double norm, want = 0;
+    m->param[1].group = PARE_GROUP_GATES;
+    m->param[2].group = PARE_GROUP_MULTIPLIERS;
+    assert_ok(pare_optimizer_new(m->arena, m->list, N_PARAMS, "adamw", 0, &o));
+    set_gradients(m, 0);
+    for (int64_t e = 0; e < ROWS * COLUMNS; e++)
+        want += gradient(0, 0, e) * gradient(0, 0, e);
+    assert_ok(pare_optimizer_norm(o, &norm));
+    test_close(norm, sqrt(want), TEST_REAL_TOL(1e-6), 0, "norm");
+    pare_optimizer_step(o, rates, 0.5);
+    for (int i = 0; i < 3; i++) {
+        const double g = gradient(i, 0, 0), moved = g < 0 ? rates[i] : -rates[i];
+        test_close(o->m[i][0], 0.1 * clip[i] * g, TEST_REAL_TOL(1e-5), 0, "first moment");
+        test_close(m->param[i].tensor.data[0], (double)test_random((uint64_t)i, 0) + moved,
+                   TEST_REAL_TOL(2e-6), 1, "weight");
+    }
+    pare_arena_free(m->arena);
+}
+
 static void test_adamw_threads(void **state)
 {
     (void)state;
@@ -331,7 +367,9 @@ int main(void)
         cmocka_unit_test(test_shuffle),
         cmocka_unit_test(test_every_tile_runs_once),
         cmocka_unit_test(test_schedule),
+        cmocka_unit_test(test_noam_schedule),
         cmocka_unit_test(test_adamw_follows_the_paper),
+        cmocka_unit_test(test_groups),
         cmocka_unit_test(test_adamw_threads),
         cmocka_unit_test(test_gradients_that_are_not_finite),
         cmocka_unit_test(test_unknown_optimizer),
