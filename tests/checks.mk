@@ -42,7 +42,7 @@ run-coverage: all $(TESTS) $(FUZZERS)
 	@BUILD=$(BUILD) tests/run.sh $(TESTS) $(FUZZERS) $(shell grep -l '^[.] tests/program' tests/*.sh)
 	@sh tests/coverage.sh $(BUILD)
 mutate:
-	@tests/mutate.sh $(MUTATIONS)
+	@JOBS=$(JOBS) sh tests/mutate.sh $(MUTATIONS)
 
 # ---- Reading the code without running it -------------------------------------------------------
 # TIDY adds to its command line: TIDY=--checks=-clang-analyzer-* leaves out what takes longest.

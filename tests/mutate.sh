@@ -3,9 +3,9 @@
 # into a copy of the tree (build/mutate), builds the test program that it names, and runs it: the
 # program must fail. A fault that it lets pass is a gap in the tests.
 #
-#   tests/mutate.sh                 every row
-#   tests/mutate.sh adamw           rows that hold one of these words
-#   JOBS=2 tests/mutate.sh          so many processes build
+#   make mutate                           every row
+#   make mutate MUTATIONS="adamw gate"    rows that hold one of these words
+#   make mutate JOBS=2                    with so many compilers at once
 #
 # Nothing is done to the tree itself. The copy stays, with what is built in it, for the next time.
 cd "$(dirname "$0")/.." || exit 1
@@ -51,7 +51,7 @@ apply() {
 sound=" "
 is_sound() {
     case $sound in *" $1 "*) return 0 ;; esac
-    build "$1" && timeout 300 "build/tests/$1" >log 2>&1 </dev/null && sound="$sound$1 "
+    build "$1" && timeout 120 "build/tests/$1" >log 2>&1 </dev/null && sound="$sound$1 "
 }
 
 one() {
@@ -64,7 +64,7 @@ one() {
         mv "$file" original && mv mutant "$file"
         if ! build "$test"; then
             verdict FAILED "does not compile: $what"
-        elif timeout 300 "build/tests/$test" >log 2>&1 </dev/null; then
+        elif timeout 120 "build/tests/$test" >log 2>&1 </dev/null; then
             verdict FAILED "not noticed: $what"
         else
             verdict ok "$what"

@@ -337,6 +337,94 @@ static void test_a_run_reaches_its_targets(void **state)
     pare_json_free(result);
 }
 
+/* The records of the masks' log, one a step; to be freed. */
+static int64_t read_log(const char *run, pare_json **record, int64_t most)
+{
+    char path[TEST_PATH];
+    int64_t n = 0;
+    test_path(path, run, "masks/metrics.jsonl");
+    char *text = test_file_read(path, NULL), *rest = text;
+    for (char *line; (line = strsep(&rest, "\n")) && *line;) {
+        assert_true(n < most);
+        assert_ok(pare_json_parse(line, strlen(line), path, &record[n]));
+        if (pare_json_get(record[n], "target_sparsity"))
+            n++;
+        else
+            pare_json_free(record[n]);
+    }
+    free(text);
+    return n;
+}
+
+static double logged(const pare_json *record, const char *name)
+{
+    return pare_json_get_double(record, name, NAN);
+}
+
+/* The guard, at every step: gates that learn three times as fast as is good miss the target by more
+ * than 0.005, and where a step left them farther away the next one finds them moved upon it. */
+static void check_guard(pare_json **record, int64_t n)
+{
+    int64_t moved = 0;
+    for (int64_t i = 0; i + 1 < n; i++) {
+        const double miss =
+            logged(record[i + 1], "expected_sparsity") - logged(record[i], "target_sparsity");
+        const bool guarded = pare_json_get(record[i], "guard") != NULL;
+        assert_true(!guarded || fabs(logged(record[i], "guard")) < 64);
+        assert_true(fabs(miss) < (guarded ? 1e-5 : 0.005 + 1e-5));
+        moved += guarded;
+    }
+    assert_true(moved > n / 4);
+}
+
+/* Two stairs: equal steps while the target rises, then the target. */
+static void check_stairs(pare_json **record, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        const double target = logged(record[i], "target_sparsity");
+        const int64_t place = i % (n / 2), ramp = n / 4;
+        if (place >= 2 && place < ramp)
+            test_close(target - logged(record[i - 1], "target_sparsity"),
+                       logged(record[i - 1], "target_sparsity") -
+                           logged(record[i - 2], "target_sparsity"), 1e-7, 1, "the ramp");
+        else if (place >= ramp)
+            test_close(target, logged(record[i / (n / 2) * (n / 2) + n / 2 - 1],
+                                      "target_sparsity"), 1e-8, 0, "the stair");
+        assert_true(i == 0 || target >= logged(record[i - 1], "target_sparsity"));
+    }
+    assert_true(logged(record[n - 1], "target_sparsity") >
+                logged(record[n / 2 - 1], "target_sparsity") + 0.1);
+}
+
+static void test_masks_keep_to_their_method(void **state)
+{
+    (void)state;
+    enum { STEPS = 36 };
+    char run[TEST_PATH];
+    pare_json *result = NULL, *record[2 * STEPS];
+    test_path(run, home, "method");
+    pare_flop_options o = options(run);
+    o.masks.gate_schedule = "noam";
+    o.masks.gate_learning_rate = 20;
+    o.masks.noam_warmup = 6;
+    o.masks.noam_dimension = 16;
+    o.masks.regularization_scale = 10;
+    assert_ok(pare_flop_run(&o, &result));
+    const int64_t n = read_log(run, record, 2 * STEPS);
+    assert_int_equal(n, STEPS);
+    for (int64_t i = 0; i < n; i++)
+        test_close(logged(record[i], "alpha_lr"),
+                   5 * fmin(1 / sqrt((double)i + 1), ((double)i + 1) / pow(6, 1.5)), 1e-8, 0,
+                   "noam");
+    check_guard(record, n);
+    check_stairs(record, n);
+    assert_true(logged(record[n - 1], "l2_regularization_loss") <
+                0.99 * logged(record[0], "l2_regularization_loss"));
+    for (int64_t i = 0; i < n; i++)
+        pare_json_free(record[i]);
+    pare_json_free(result);
+}
+
 static void test_killed_runs_end_in_the_same_bits(void **state)
 {
     (void)state;
@@ -445,6 +533,7 @@ int main(void)
         cmocka_unit_test(test_projection_keeps_the_best_blocks),
         cmocka_unit_test(test_compacted_model_answers_as_the_masked_one),
         cmocka_unit_test(test_a_run_reaches_its_targets),
+        cmocka_unit_test(test_masks_keep_to_their_method),
         cmocka_unit_test(test_killed_runs_end_in_the_same_bits),
         cmocka_unit_test(test_a_run_is_repeated_with_its_own_options),
         cmocka_unit_test(test_truncated_runs_train_as_long),
