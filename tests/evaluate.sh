@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.." || exit 1
 
 # value NAME FILE: the first number so named in a line of JSON.
 value() { sed -n "s/.*\"$1\":\([-+.e0-9]*\).*/\1/p" "$2" | tail -n 1; }
-close() { awk -v a="$1" -v b="$2" 'BEGIN { exit !(a != "" && a - b < 1e-6 && b - a < 1e-6) }'; }
+close() { awk -v a="$1" -v b="$2" 'BEGIN { exit !(a != "" && (a - b) ^ 2 < 1e-10) }'; }
 
 run 0 import "$tiny" tiny.h5
 
@@ -69,6 +69,16 @@ awk -F '\t' 'NR == FNR { if (FNR > 1) want[FNR - 2] = $2; next }
     { sum += ($2 - want[$1]) ^ 2; n++ } END { printf "%.9f\n", sum / n }' own/dev.tsv \
     predicted.tsv >by-hand
 check "the loss is their mean squared error" close "$(cat by-hand)" "$mse"
+
+# ---- An update of two batches is one of a batch twice as large ----
+# shellcheck disable=SC2086
+for batch in 8 4; do
+    run 0 finetune --model tiny.h5 $own --output by$batch --epochs 1 --batch-size $batch \
+        --grad-accumulation $((8 / batch)) --dropout 0 --attention-dropout 0 --max-steps 2 -q
+    grep -m 1 '"step":1,' by$batch/metrics.jsonl >first$batch
+done
+check "its gradient is as long" close "$(value grad_norm first8)" "$(value grad_norm first4)"
+check "its loss is the same" close "$(value loss first8)" "$(value loss first4)"
 
 # ---- MNLI: both dev sets, each as if it were alone ----
 mnli() { # mnli ROWS FIRST: rows whose labels take turns

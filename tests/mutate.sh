@@ -25,9 +25,15 @@ export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"
 export PARE_SHARED="${PARE_SHARED:-../../../shared}"
 passed=0 failed=0 tab=$(printf '\t')
 
+# A test is a program of tests/, or a script that tries build/pare.
 build() {
-    env -u MAKEFLAGS -u MAKELEVEL make -s JOBS="${JOBS:-2}" OPTIMIZE=-O1 CFLAGS=-w \
-        "build/tests/$1" >log 2>&1
+    case $1 in *.sh) target=build/pare ;; *) target=build/tests/$1 ;; esac
+    env -u MAKEFLAGS -u MAKELEVEL make -s JOBS="${JOBS:-2}" OPTIMIZE=-O1 CFLAGS=-w $target \
+        >log 2>&1
+}
+try() {
+    case $1 in *.sh) program=tests/$1 ;; *) program=build/tests/$1 ;; esac
+    timeout 120 $program >log 2>&1 </dev/null
 }
 verdict() {
     if [ "$1" = ok ]; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
@@ -51,7 +57,7 @@ apply() {
 sound=" "
 is_sound() {
     case $sound in *" $1 "*) return 0 ;; esac
-    build "$1" && timeout 120 "build/tests/$1" >log 2>&1 </dev/null && sound="$sound$1 "
+    build "$1" && try "$1" && sound="$sound$1 "
 }
 
 one() {
@@ -64,7 +70,7 @@ one() {
         mv "$file" original && mv mutant "$file"
         if ! build "$test"; then
             verdict FAILED "does not compile: $what"
-        elif timeout 120 "build/tests/$test" >log 2>&1 </dev/null; then
+        elif try "$test"; then
             verdict FAILED "not noticed: $what"
         else
             verdict ok "$what"

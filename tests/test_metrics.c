@@ -252,6 +252,46 @@ static void test_ties(void **state)
     test_close(of_numbers("spearman", x, y, 4), 4.5 / sqrt(4.5 * 5.0), 1e-15, 0, "spearman");
 }
 
+/* Of a million values whose products are summed one by one, against long double: in plain double
+ * some thirteen digits are left. */
+static void test_long_sums(void **state)
+{
+    (void)state;
+    enum { N = 1 << 20 };
+    double *x = malloc(2 * N * sizeof *x), *y = x + N;
+    long double mean_x = 0, mean_y = 0, xy = 0, xx = 0, yy = 0;
+    assert_non_null(x);
+    for (int64_t i = 0; i < N; i++) {
+        x[i] = fmod((double)i * 0.6180339887498949, 1);
+        y[i] = x[i] + fmod((double)i * 0.7548776662466927, 1);
+        mean_x += x[i] / N;
+        mean_y += y[i] / N;
+    }
+    for (int64_t i = 0; i < N; i++) {
+        xy += (x[i] - mean_x) * (y[i] - mean_y);
+        xx += (x[i] - mean_x) * (x[i] - mean_x);
+        yy += (y[i] - mean_y) * (y[i] - mean_y);
+    }
+    test_close(of_numbers("pearson", x, y, N), (double)(xy / sqrtl(xx * yy)), 5e-16, 0, "pearson");
+    free(x);
+}
+
+/* Rounding never takes a correlation past 1. */
+static void test_lines_correlate_by_one(void **state)
+{
+    (void)state;
+    enum { MOST = 200 };
+    double x[MOST], y[MOST];
+    for (int n = 2; n <= MOST; n++) {
+        for (int i = 0; i < n; i++) {
+            x[i] = i * 0.1;
+            y[i] = 1 - 0.3 * i;
+        }
+        const double r = of_numbers("pearson", x, y, n);
+        assert_true(r >= -1 && r < -1 + 1e-14);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -266,6 +306,8 @@ int main(void)
         cmocka_unit_test(test_correlation_of_itself),
         cmocka_unit_test(test_constants_and_non_finite),
         cmocka_unit_test(test_ties),
+        cmocka_unit_test(test_long_sums),
+        cmocka_unit_test(test_lines_correlate_by_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -106,7 +106,8 @@ static void put_copy(bytes *out, size_t length, size_t distance)
     }
     bool wide = turn++ % 2 == 0 || distance > 65535;
     put_byte(out, (wide ? 3 : 2) | (unsigned)(length - 1) << 2);
-    put(out, &(uint32_t){(uint32_t)distance}, wide ? 4 : 2);
+    const uint32_t offset = (uint32_t)distance;
+    put(out, &offset, wide ? 4 : 2);
 }
 
 /* The longest repeat among the last 4096 places, by trying all of them. */
@@ -172,7 +173,8 @@ static handle table_block(bytes *file, bytes *block, int kind)
         put(file, block->at, block->n);
     h.size = file->n - h.at;
     put_byte(file, (unsigned)kind);
-    put(file, &(uint32_t){masked_crc(file->at + h.at, h.size + 1)}, 4);
+    const uint32_t crc = masked_crc(file->at + h.at, h.size + 1);
+    put(file, &crc, 4);
     free(block->at);
     *block = (bytes){0};
     return h;
