@@ -14,7 +14,7 @@ enum { PIECE = 1 << 20 };
 /* Moves what is unread to the front, and makes room for one more piece. */
 static pare_status make_room(pare_lines *l)
 {
-    if (l->start > 0) {
+    if (l->bytes && l->start > 0) {
         memmove(l->bytes, l->bytes + l->start, l->end - l->start);
         l->end -= l->start;
         l->scanned -= l->start;

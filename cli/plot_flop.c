@@ -140,12 +140,14 @@ static double target_after(const plot *p, double before)
 static pare_chart_series method_line(pare_drawing *d, const plot *p, const char *method)
 {
     int64_t n = 0, last = 0;
-    for (double t = target_after(p, -1); isfinite(t); t = target_after(p, t))
+    double t = -1;
+    while (isfinite(t = target_after(p, t)))
         n++;
     double *x = pare_drawing_numbers(d, n), *y = pare_drawing_numbers(d, n);
     double *error = pare_drawing_numbers(d, n);
     last = n;
-    for (double t = target_after(p, -1); !d->failed && isfinite(t); t = target_after(p, t)) {
+    t = -1;
+    while (!d->failed && isfinite(t = target_after(p, t))) {
         mean at = {0}, score = {0};
         last--;
         const bool any = gather(p, method, t, &at, &score) > 0;
