@@ -50,8 +50,8 @@ double pare_log_gamma(double x)
     static const double terms[] = {1.0 / 12,    -1.0 / 360, 1.0 / 1260,
                                    -1.0 / 1680, 1.0 / 1188, -691.0 / 360360};
     double product = 1, series = 0;
-    for (; x < 12; x++)
-        product *= x;
+    while (x < 12)
+        product *= x++;
     for (int k = 5; k >= 0; k--)
         series = series / (x * x) + terms[k];
     return (x - 0.5) * pare_log(x) - x + 0.91893853320467274178 + series / x - pare_log(product);
@@ -60,9 +60,12 @@ double pare_log_gamma(double x)
 double pare_power(double x, int64_t n)
 {
     double result = 1;
-    for (; n > 0; n >>= 1, x *= x)
+    while (n > 0) {
         if (n & 1)
             result *= x;
+        n >>= 1;
+        x *= x;
+    }
     return result;
 }
 
