@@ -60,6 +60,7 @@ pare_status pare_file_replace(const char *path, const void *bytes, size_t size);
 
 bool pare_path_exists(const char *path);
 bool pare_path_is_directory(const char *path);
+bool pare_path_is_link(const char *path); /* a symbolic one */
 pare_status pare_make_directories(const char *path); /* with parents; an existing one is fine */
 pare_status pare_directory_sync(const char *path);   /* fsync of a folder */
 /* A second name for `from` under `to`, replaced atomically (hard link; a copy where links fail). */

@@ -304,6 +304,8 @@ static pare_status open_newest(pare_training *t, char **path, bool *found)
         status = pare_checkpoint_open(*path, t->arena, &t->model, &t->state, &t->text);
         if (status == PARE_OK) {
             *found = true;
+        } else if (status == PARE_MEMORY) { /* it may be whole */
+            break;
         } else {
             pare_training_note(t, "passed over: %s", pare_error_message());
             pare_free(*path);

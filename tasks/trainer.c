@@ -291,17 +291,13 @@ static pare_status evaluate(pare_training *t)
 
 static pare_status save(pare_training *t)
 {
-    const pare_param *bad = pare_model_not_finite(t->model);
-    if (bad)
-        return pare_fail(PARE_DIVERGED, "step %lld: the tensor %s is not finite: nothing is saved",
-                         (long long)t->state.step, bad->name);
     char *path = pare_run_checkpoint(&t->run, t->state.step);
     if (!path)
         return PARE_MEMORY;
     pare_status status =
         pare_checkpoint_save(path, t->model, t->optimizer, &t->state, &t->text);
     if (status == PARE_OK)
-        status = pare_run_prune(&t->run, t->options->keep);
+        status = pare_run_prune(&t->run, t->state.step, t->options->keep);
     pare_free(path);
     return status;
 }
@@ -332,6 +328,14 @@ static pare_status one_step(pare_training *t)
     return PARE_OK;
 }
 
+/* What went wrong after a step, and after which: weights that are not finite are not saved. */
+static pare_status at_step(const pare_training *t, pare_status status)
+{
+    return status == PARE_DIVERGED
+               ? pare_context(status, "step %lld", (long long)t->state.step)
+               : status;
+}
+
 static pare_status train(pare_training *t)
 {
     const pare_train_options *o = t->options;
@@ -340,14 +344,14 @@ static pare_status train(pare_training *t)
         PARE_TRY(one_step(t));
         const int64_t step = t->state.step;
         if (t->dev.n > 0 && evaluation_due(t))
-            PARE_TRY(evaluate(t));
+            PARE_TRY(at_step(t, evaluate(t)));
         const double session = pare_seconds() - t->session_start;
         const bool stop = !finished(t) && (pare_signal_stop_requested() ||
                                            (o->max_seconds > 0 && session >= o->max_seconds));
         const bool asked = pare_signal_save_requested();
         if (stop || asked || finished(t) || step % o->save_steps == 0 ||
             step % t->steps_per_epoch == 0)
-            PARE_TRY(save(t));
+            PARE_TRY(at_step(t, save(t)));
         if (stop)
             return pare_hint(pare_fail(PARE_STOPPED, "stopped after step %lld of %lld, saved in %s",
                                        (long long)step, (long long)t->total_steps, t->run.path),
