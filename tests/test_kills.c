@@ -1,5 +1,5 @@
-/* test_kills.c: every resumable command, killed, asked to stop, asked to save and limited in time at
- * random moments, ends in the same bits as one that was left alone; what it had saved is whole.
+/* test_kills.c: every resumable command, killed, asked to stop, asked to save and limited in time,
+ * at random moments, ends in the same bits as one left alone; what it had saved is whole.
  *
  * With arguments this program is pare itself: every session is a process of its own, so that it can
  * be killed at any moment, and has another number of threads. PARE_TORTURE=N makes N sessions end
@@ -28,7 +28,7 @@ typedef struct subject {
     const char *name, *command; /* words separated by spaces; --teacher's model comes by itself */
     bool taught;
     int jobs;          /* runs at once */
-    int kills, others; /* in the small size: sessions that are killed; that end by each other event */
+    int kills, others; /* sessions that are killed, and that end by each other event */
     int64_t steps;     /* in all its phases */
 } subject;
 
