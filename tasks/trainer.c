@@ -318,9 +318,10 @@ static pare_status one_step(pare_training *t)
 {
     step_result r;
     const double start = pare_seconds();
+    const int64_t step = t->state.step + 1; /* also where it fails after the update */
     const pare_status status = train_step(t, &r);
     if (status != PARE_OK)
-        return pare_context(status, "step %lld", (long long)t->state.step + 1);
+        return pare_context(status, "step %lld", (long long)step);
     t->state.train_seconds += pare_seconds() - start;
     t->state.run_seconds = t->earlier_seconds + pare_seconds() - t->session_start;
     PARE_TRY(log_step(t, &r));

@@ -340,6 +340,58 @@ static void test_every_step(void **state)
     resume_at_every_step(&flop); /* fine-tuning, mask training, distillation */
 }
 
+/* ---- two runs in one folder ---- */
+
+static void wait_for_lock(const char *lock, pid_t child)
+{
+    const struct timespec pause = {0, 1000000};
+    char digits[32];
+    snprintf(digits, sizeof digits, "%d\n", (int)child);
+    for (int i = 0; i < 20000; i++) {
+        char *text = pare_path_exists(lock) ? test_file_read(lock, NULL) : NULL;
+        const bool taken = text && strcmp(text, digits) == 0;
+        free(text);
+        if (taken)
+            return;
+        nanosleep(&pause, NULL);
+    }
+    fail_msg("%s was not taken", lock);
+}
+
+/* While one run stands still another is refused, which names the first; that one is none the worse
+ * for it. */
+static void two_at_once(const subject *s, const char *lock_name)
+{
+    trial t = {.subject = s, .event = EVENTS};
+    char reference[TEST_PATH], name[64], path[TEST_PATH], wanted[64];
+    snprintf(name, sizeof name, "%s/run", s->name);
+    test_path(reference, home, name);
+    new_run(&t);
+    test_path(path, t.run, lock_name);
+    const pid_t first = start(s, t.folder, 0, 0);
+    wait_for_lock(path, first);
+    assert_int_equal(kill(first, SIGSTOP), 0);
+    assert_int_equal(test_wait(start(s, t.folder, 1, 0)), PARE_USAGE);
+    test_path(path, t.folder, "err");
+    char *said = test_file_read(path, NULL);
+    snprintf(wanted, sizeof wanted, "in use by another run (process %d)", (int)first);
+    if (!strstr(said, wanted))
+        fail_msg("%s: \"%s\" does not say \"%s\"", s->name, said, wanted);
+    free(said);
+    assert_int_equal(kill(first, SIGCONT), 0);
+    assert_int_equal(finish(first), PARE_OK);
+    compare(&t, reference, true);
+}
+
+static void test_two_runs_in_one_folder(void **state)
+{
+    (void)state;
+    two_at_once(&finetune, "run.lock");
+    two_at_once(&flop, "run.lock");
+    two_at_once(&heads, "run.lock");
+    two_at_once(&sweep, "sweep.lock");
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -373,6 +425,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_finetune), cmocka_unit_test(test_distillation),
         cmocka_unit_test(test_flop),     cmocka_unit_test(test_heads),
         cmocka_unit_test(test_sweep),    cmocka_unit_test(test_every_step),
+        cmocka_unit_test(test_two_runs_in_one_folder),
     };
     if (argc > 1)
         return act_as_pare(argc, argv);
