@@ -66,15 +66,25 @@ static pare_status remove_ours(void *context, const char *name)
     return is_ours(name) ? remove_file(context, name) : PARE_OK;
 }
 
+/* Cuts an ending off; false if the name has another. */
+static bool cut_ending(char *name, const char *ending)
+{
+    const size_t n = strlen(name), m = strlen(ending);
+    if (n <= m || strcmp(name + n - m, ending) != 0)
+        return false;
+    name[n - m] = '\0';
+    return true;
+}
+
 /* The file of a save that a killed run did not finish, as "checkpoint-7.h5.tmp": its step may never
- * be saved again. */
+ * be saved again. (A link that was not renamed is a "last.h5.link.tmp".) */
 static pare_status remove_unfinished(void *context, const char *name)
 {
     char whole[64];
-    const size_t n = strlen(name);
-    if (n < 5 || n >= sizeof whole || strcmp(name + n - 4, ".tmp") != 0)
+    if (snprintf(whole, sizeof whole, "%s", name) >= (int)sizeof whole ||
+        !cut_ending(whole, ".tmp"))
         return PARE_OK;
-    snprintf(whole, sizeof whole, "%.*s", (int)n - 4, name);
+    cut_ending(whole, ".link");
     return is_ours(whole) ? remove_file(context, name) : PARE_OK;
 }
 

@@ -416,14 +416,15 @@ static pare_status write_text(const pare_training *t, const pare_json *result)
     return pare_run_write(&t->run, "eval_results.txt", text);
 }
 
+/* eval_results.json is the run's last file: a run of several phases knows by it that one is done. */
 static pare_status write_results(const pare_training *t, const pare_json *result)
 {
     char *json = pare_json_dump(result, 2, 17);
-    if (!json)
-        return PARE_MEMORY;
-    const pare_status status = pare_run_write(&t->run, "eval_results.json", json);
+    pare_status status = json ? write_text(t, result) : PARE_MEMORY;
+    if (status == PARE_OK)
+        status = pare_run_write(&t->run, "eval_results.json", json);
     pare_free(json);
-    return status == PARE_OK ? write_text(t, result) : status;
+    return status;
 }
 
 /* Everything after the last step; safe to do again where an earlier end was interrupted. */

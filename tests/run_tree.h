@@ -134,6 +134,8 @@ static void run_tree_compare_file(const char *path)
     static const char *const exact[] = {"/run.json", "/heads.json", "/recipe.json"};
     char other[TEST_PATH];
     test_path(other, run_tree_got, path + strlen(run_tree_wanted) + 1);
+    if (!strstr(path, "/checkpoint-") && !pare_path_exists(other))
+        fail_msg("%s is missing", other);
     if (run_tree_ends(path, ".h5") && !strstr(path, "/checkpoint-"))
         run_tree_same_model(path, other);
     for (size_t i = 0; i < sizeof exact / sizeof *exact; i++)
@@ -160,7 +162,8 @@ TEST_UNUSED static void run_tree_compare(const char *wanted, const char *got)
  * steps that one of them would lose. */
 typedef struct run_progress {
     long long logged, saved, lost;
-    int temporaries;   /* files of saves that were not finished */
+    int temporaries;   /* files of saves that were not finished ... */
+    char temporary[TEST_PATH]; /* ... as this one */
     double unfinished; /* when the last of them was written to; 0: there is none */
 } run_progress;
 
@@ -180,6 +183,7 @@ static void run_tree_count_unfinished(const char *path)
         return;
     const double written = (double)st.st_mtim.tv_sec + 1e-9 * (double)st.st_mtim.tv_nsec;
     run_tree_sum.temporaries++;
+    snprintf(run_tree_sum.temporary, TEST_PATH, "%s", path);
     run_tree_sum.unfinished = fmax(run_tree_sum.unfinished, written);
 }
 

@@ -245,8 +245,9 @@ static void compare(trial *t, const char *reference, bool finished)
     if (!finished)
         assert_int_equal(finish(start(t->subject, t->folder, 0, 0)), PARE_OK);
     run_tree_compare(reference, t->run);
-    if (run_tree_progress(t->run).temporaries > 0)
-        fail_msg("%s: a finished run has temporary files", t->run);
+    const run_progress p = run_tree_progress(t->run);
+    if (p.temporaries > 0)
+        fail_msg("%s is left of a run that is finished", p.temporary);
     test_path(path, t->folder, "");
     test_dir_remove(path);
 }
