@@ -32,7 +32,7 @@ time_is_up() { [ "$minutes" -gt 0 ] && [ "$(date +%s)" -ge $end ]; }
 # add_counts: the sums with the lines of the log.
 add_counts() {
     awk -F '\t' '
-        FILENAME != "-" { sum[$1 FS $2] += $3; next }
+        kind == "sums" { sum[$1 FS $2] += $3; next }
         /^torture [^ ]+: [0-9]+ / {
             split($0, word, " ")
             name = substr(word[2], 1, length(word[2]) - 1)
@@ -40,7 +40,7 @@ add_counts() {
             sum[name FS what] += word[3]
         }
         END { for (key in sum) printf "%s\t%.0f\n", key, sum[key] }' \
-        $here/counts.tsv - <"$log" | sort >$here/counts.new && mv $here/counts.new $here/counts.tsv
+        kind=sums $here/counts.tsv kind=log "$log" | sort >$here/counts.new && mv $here/counts.new $here/counts.tsv
 }
 
 # try ROUND SOURCE
