@@ -416,7 +416,7 @@ static pare_status write_text(const pare_training *t, const pare_json *result)
     return pare_run_write(&t->run, "eval_results.txt", text);
 }
 
-/* eval_results.json is the run's last file: a run of several phases knows by it that one is done. */
+/* eval_results.json is the last file: a run of several phases knows by it that one is done. */
 static pare_status write_results(const pare_training *t, const pare_json *result)
 {
     char *json = pare_json_dump(result, 2, 17);

@@ -178,7 +178,8 @@ static int kill_after_saving(const trial *t, pid_t child, long long logged)
     const struct timespec pause = {0, 1000000};
     const bool ours = logged > t->before.logged;
     const long long least = ours ? logged : t->before.saved + 1;
-    while (run_tree_progress(t->run).logged < logged + 2) {
+    const long long enough = run_tree_progress(t->run).logged + 2;
+    while (run_tree_progress(t->run).logged < enough) {
         siginfo_t ended = {0};
         assert_int_equal(waitid(P_PID, (id_t)child, &ended, WEXITED | WNOHANG | WNOWAIT), 0);
         if (ended.si_pid == child)

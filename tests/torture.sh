@@ -40,7 +40,8 @@ add_counts() {
             sum[name FS what] += word[3]
         }
         END { for (key in sum) printf "%s\t%.0f\n", key, sum[key] }' \
-        kind=sums $here/counts.tsv kind=log "$log" | sort >$here/counts.new && mv $here/counts.new $here/counts.tsv
+        kind=sums $here/counts.tsv kind=log "$log" | sort >$here/counts.new &&
+        mv $here/counts.new $here/counts.tsv
 }
 
 # try ROUND SOURCE
