@@ -18,7 +18,6 @@ static void start(void)
     if (types[isa])
         setenv("BLIS_ARCH_TYPE", types[isa], 0);
     bli_init();
-    bli_thread_set_num_threads(1); /* LAPACK may call it as it is, in spite of OMP_NUM_THREADS */
 }
 
 void pare_blis_start(void)

@@ -5,7 +5,6 @@
 #include <math.h>
 
 #include "core/file.h"
-#include "core/lapack.h"
 #include "core/philox.h"
 #include "core/threads.h"
 #include "tasks/flop_run.h"
@@ -114,31 +113,6 @@ static void test_undecided_gates_are_counted(void **state)
     assert_true(fabs(pare_flop_undecided(&f.list, 1) - (double)f.list.at[0].rank / (double)n) <
                 1e-12);
     close_fixture(&f);
-}
-
-/* ---- decomposition ---- */
-
-static pare_status count_entry(void *context, const char *name)
-{
-    (void)name;
-    ++*(int *)context;
-    return PARE_OK;
-}
-
-/* LAPACK's products are BLIS's, who would start a team of its own where OMP_NUM_THREADS asks for
- * one: inside pare's own teams, and with other bits. */
-static void test_decomposition_keeps_to_its_thread(void **state)
-{
-    (void)state;
-    enum { ROWS = 96, COLUMNS = 64 };
-    static double a[ROWS * COLUMNS], u[ROWS * COLUMNS], vt[COLUMNS * COLUMNS], s[COLUMNS];
-    int before = 0, after = 0;
-    for (int i = 0; i < ROWS * COLUMNS; i++)
-        a[i] = pare_random_normal(4, PARE_RANDOM_DATA, 0, (uint64_t)i);
-    assert_ok(pare_directory_list("/proc/self/task", count_entry, &before));
-    assert_ok(pare_svd(a, ROWS, COLUMNS, u, s, vt));
-    assert_ok(pare_directory_list("/proc/self/task", count_entry, &after));
-    assert_int_equal(after, before); /* sanitizers may have threads of their own */
 }
 
 /* ---- projection ---- */
@@ -455,7 +429,6 @@ static void test_bad_targets_are_refused_before_anything_is_written(void **state
 static int set_up(void **state)
 {
     (void)state;
-    setenv("OMP_NUM_THREADS", "3", 1); /* not for pare_threads, but for whoever else asks */
     pare_threads_set(1);
     test_dir_make(home);
     test_path(model_path, home, "model.h5");
@@ -470,7 +443,6 @@ static int set_up(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_decomposition_keeps_to_its_thread),
         cmocka_unit_test(test_gates_begin_by_singular_values),
         cmocka_unit_test(test_equal_gates_differ_by_noise),
         cmocka_unit_test(test_shift_reaches_any_target),
