@@ -126,6 +126,11 @@ fuzz:
 run-fuzz: $(TARGETS:%=$(BUILD)/tests/fuzz/fuzz_%)
 	@tests/fuzz/explore.sh $(SECONDS) $^
 
+# The large size of the tests that have one; again and again with new seeds: make torture MINUTES=60
+MINUTES = 0
+torture: build-tests
+	@BUILD=$(BUILD) sh tests/torture.sh $(MINUTES)
+
 bench: $(BUILD)/pare $(BENCHES)
 	@set -e; for b in $(BENCHES); do echo "== $$b"; $$b; done
 demo: $(BUILD)/pare
@@ -155,5 +160,5 @@ clean:
 	rm -rf build $(BUILD) $(DOUBLE)
 
 .PHONY: all test build-tests run-tests double-programs double-test asan-test ubsan-test \
-        tsan-test valgrind-test fuzz run-fuzz bench demo tidy cppcheck install clean
+        tsan-test valgrind-test fuzz run-fuzz torture bench demo tidy cppcheck install clean
 -include $(OBJECTS:.o=.d) $(SHIM:.so=.d) $(TESTS:=.d) $(FUZZERS:=.d) $(BENCHES:=.d)
