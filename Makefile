@@ -99,6 +99,11 @@ double-test: build-tests
 # Sanitizers, valgrind, clang-tidy, cppcheck, fuzzing, coverage, mutations.
 include tests/checks.mk
 
+# The large size of the tests that have one; again and again with new seeds: make torture MINUTES=60
+MINUTES = 0
+torture: build-tests
+	@BUILD=$(BUILD) sh tests/torture.sh $(MINUTES)
+
 bench: $(BUILD)/pare $(BENCHES)
 	@set -e; for b in $(BENCHES); do echo "== $$b"; $$b; done
 demo: $(BUILD)/pare
@@ -119,5 +124,5 @@ install: all
 clean:
 	rm -rf build $(BUILD) $(DOUBLE)
 
-.PHONY: all test build-tests double-programs double-test bench demo install clean
+.PHONY: all test build-tests double-programs double-test torture bench demo install clean
 -include $(OBJECTS:.o=.d) $(SHIM:.so=.d) $(TESTS:=.d) $(FUZZERS:=.d) $(BENCHES:=.d)

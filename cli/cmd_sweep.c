@@ -15,7 +15,7 @@
 static bool may_change(const char *line)
 {
     static const char *const names[] = {"jobs",       "threads", "latency", "tolerate",
-                                        "save_steps", "keep",    "slim"};
+                                        "save_steps", "keep",    "slim",    "max_seconds"};
     const size_t n = strcspn(line, " ");
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -234,7 +234,7 @@ static pare_status run(const pare_options *o, const pare_sweep_grid *g)
     const int share = pare_threads() / (int)o->jobs;
     const pare_sweep_plan plan = {.grid = g, .folder = o->output, .jobs = o->jobs,
                                   .threads = o->threads > 0 ? o->threads : share > 1 ? share : 1,
-                                  .slim = o->slim};
+                                  .slim = o->slim, .max_seconds = o->max_seconds};
     pare_json **results = pare_arena_zalloc(g->arena, (size_t)g->n_cells * sizeof(pare_json *));
 
     if (!results)

@@ -5,10 +5,12 @@
 
 #include "cli/config_file.h"
 #include "cli/console.h"
+#include "core/clock.h"
 #include "core/file.h"
 #include "core/signals.h"
 #include "models/bounded_json.h"
 #include "tasks/recipe.h"
+#include "tasks/run_folder.h"
 
 /* The files of a run's folder. */
 typedef struct run_paths {
@@ -85,8 +87,8 @@ static pare_status prune_heads(const pare_options *o, const pare_head_prune_opti
 
 /* ---- fine-tuning ---- */
 
-/* As pare finetune --model pruned.h5 --output finetuned --resume. */
-static pare_status finetune(const pare_options *o, const run_paths *p,
+/* As pare finetune --model pruned.h5 --output finetuned --resume. The clock runs since `began`. */
+static pare_status finetune(const pare_options *o, const run_paths *p, double began,
                             const pare_progress *progress, pare_json **result)
 {
     pare_options own = *o;
@@ -102,7 +104,7 @@ static pare_status finetune(const pare_options *o, const run_paths *p,
         train.resume = true;
         train.progress = progress;
         train.config_text = config.bytes;
-        pare_signals_install();
+        train.max_seconds = pare_seconds_left(o->max_seconds, began);
         status = pare_finetune(&train, result);
     }
     pare_text_free(&config);
@@ -125,20 +127,18 @@ static pare_json *result_of(const pare_json *heads, const pare_json *finetuned)
     return result;
 }
 
-pare_status pare_heads_run(const pare_options *o, const pare_head_prune_options *prune,
-                           const pare_progress *progress, pare_json **result)
+/* With the run's folder open. */
+static pare_status run(const pare_options *o, const pare_head_prune_options *prune,
+                       const pare_progress *progress, pare_json **result)
 {
     run_paths p = {0};
     pare_json *heads = NULL, *finetuned = NULL;
-    *result = NULL;
-    PARE_TRY(pare_option_need(o, "output", o->output));
+    const double began = pare_seconds();
     pare_status status = name_paths(o->output, &p);
-    if (status == PARE_OK)
-        status = pare_make_directories(o->output);
     if (status == PARE_OK)
         status = prune_heads(o, prune, &p, progress, &heads);
     if (status == PARE_OK)
-        status = finetune(o, &p, progress, &finetuned);
+        status = finetune(o, &p, began, progress, &finetuned);
     if (status == PARE_OK) {
         *result = result_of(heads, finetuned);
         status = pare_result_file(p.result, *result);
@@ -146,5 +146,18 @@ pare_status pare_heads_run(const pare_options *o, const pare_head_prune_options 
     pare_json_free(heads);
     pare_json_free(finetuned);
     free_paths(&p);
+    return status;
+}
+
+pare_status pare_heads_run(const pare_options *o, const pare_head_prune_options *prune,
+                           const pare_progress *progress, pare_json **result)
+{
+    pare_run_folder folder;
+    *result = NULL;
+    PARE_TRY(pare_option_need(o, "output", o->output));
+    pare_signals_install();
+    PARE_TRY(pare_run_open(o->output, true, &folder));
+    const pare_status status = run(o, prune, progress, result);
+    pare_run_close(&folder);
     return status;
 }

@@ -55,6 +55,7 @@ static void on_bus_error(int number)
 
 int main(int argc, char **argv)
 {
+    signal(SIGUSR1, SIG_IGN); /* a request to save, before there is anything to */
     settle_libraries(argv);
     fill_standard_descriptors();
     /* A reader that goes away shows as a failed write, so that files are put in order first. */

@@ -13,6 +13,7 @@
 
 #include "cli/config_file.h"
 #include "cli/console.h"
+#include "core/clock.h"
 #include "core/file.h"
 #include "core/signals.h"
 #include "models/model.h"
@@ -40,6 +41,7 @@ typedef struct sweep {
     int n_runs, n_done, n_running, n_stopped, n_failed; /* cells that share one count once */
     pare_status failure;      /* of the first that failed */
     char message[LONGEST_LINE], hint[LONGEST_LINE];
+    double began;             /* pare_seconds() */
     bool passed_on;           /* the children know that a stop was asked for */
 } sweep;
 
@@ -83,6 +85,7 @@ static pare_status write_config(const pare_sweep_plan *plan, const pare_sweep_ce
 
     options.output = run;
     options.threads = plan->threads;
+    options.max_seconds = 0; /* the clock is the sweep's */
     pare_options_write(&options, &text);
     pare_status status = path && run ? pare_text_status(&text) : PARE_MEMORY;
     if (status == PARE_OK)
@@ -229,6 +232,7 @@ static void become_run(pid_t parent, bool flop, const char *log, const char *con
     int out = open(log, O_WRONLY | O_CREAT | O_APPEND, 0666);
 
     setpgid(0, 0);
+    signal(SIGUSR1, SIG_IGN); /* until the run has a handler for it */
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != parent || in < 0 || out < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0 ||
         dup2(out, 2) < 0)
@@ -394,11 +398,26 @@ static pare_status start_some(sweep *s, bool *waiting)
     return PARE_OK;
 }
 
-static void stop_children(const sweep *s)
+static void signal_children(const sweep *s, int number)
 {
     for (int i = 0; i < s->plan->grid->n_cells; i++)
         if (s->jobs[i].state == CELL_RUNS)
-            kill(s->jobs[i].child, SIGTERM);
+            kill(s->jobs[i].child, number);
+}
+
+/* What was asked of the sweep is asked of its runs: to stop, by a signal or the clock, or to save.
+ * True if no other run is to be started. */
+static bool pass_on(sweep *s)
+{
+    const double limit = s->plan->max_seconds;
+    const bool stop = pare_signal_stop_requested() ||
+                      (limit > 0 && pare_seconds() - s->began >= limit);
+    if (stop && !s->passed_on)
+        signal_children(s, SIGTERM);
+    if (pare_signal_save_requested())
+        signal_children(s, SIGUSR1);
+    s->passed_on = s->passed_on || stop;
+    return s->passed_on;
 }
 
 static pare_status loop(sweep *s)
@@ -407,12 +426,8 @@ static pare_status loop(sweep *s)
     bool waiting = true;
 
     while (waiting || s->n_running > 0) {
-        const bool stop = pare_signal_stop_requested();
+        const bool stop = pass_on(s);
         bool changed = false;
-        if (stop && !s->passed_on) {
-            stop_children(s);
-            s->passed_on = true;
-        }
         PARE_TRY(reap(s, &changed));
         waiting = false;
         if (!stop)
@@ -426,7 +441,7 @@ static pare_status loop(sweep *s)
 /* The sweep itself cannot go on: no child outlives it. */
 static void abandon(sweep *s)
 {
-    stop_children(s);
+    signal_children(s, SIGTERM);
     for (int i = 0; i < s->plan->grid->n_cells; i++)
         if (s->jobs[i].state == CELL_RUNS)
             waitpid(s->jobs[i].child, NULL, 0);
@@ -474,7 +489,7 @@ static pare_status verdict(const sweep *s)
 
 pare_status pare_sweep_run(const pare_sweep_plan *plan, pare_json **results)
 {
-    sweep s = {.plan = plan, .results = results};
+    sweep s = {.plan = plan, .results = results, .began = pare_seconds()};
 
     s.jobs = pare_calloc((size_t)plan->grid->n_cells, sizeof *s.jobs);
     if (!s.jobs)

@@ -11,6 +11,12 @@ double pare_seconds(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
+double pare_seconds_left(double limit, double began)
+{
+    const double left = limit - (pare_seconds() - began), least = 1e-9;
+    return limit <= 0 ? 0 : left > least ? left : least;
+}
+
 static int rising(const void *a, const void *b)
 {
     const double x = *(const double *)a, y = *(const double *)b;

@@ -7,6 +7,9 @@
 /* Seconds since some moment, by the system's monotonic clock. */
 double pare_seconds(void);
 
+/* What is left of a limit that runs since `began`: a billionth at least, as 0 is no limit. */
+double pare_seconds_left(double limit, double began);
+
 /* values[n] become rising; without NaN. */
 void pare_sort_doubles(double *values, int64_t n);
 

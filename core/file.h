@@ -64,6 +64,7 @@ pare_status pare_file_replace(const char *path, const void *bytes, size_t size);
 /* Where that cannot be told both are true: whoever opens it then hears why. */
 bool pare_path_exists(const char *path);
 bool pare_path_is_directory(const char *path);
+bool pare_path_is_link(const char *path); /* a symbolic one */
 pare_status pare_make_directories(const char *path); /* with parents; an existing one is fine */
 pare_status pare_directory_sync(const char *path);   /* fsync of a folder */
 pare_status pare_parent_sync(const char *path);      /* of the one that holds path: its new name

@@ -27,6 +27,12 @@ bool pare_path_is_directory(const char *path)
     return stat(path, &st) == 0 ? S_ISDIR(st.st_mode) : errno != ENOENT && errno != ENOTDIR;
 }
 
+bool pare_path_is_link(const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
+}
+
 char *pare_path_join(const char *directory, const char *name)
 {
     size_t n = strlen(directory);

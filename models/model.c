@@ -374,6 +374,14 @@ const pare_param *pare_model_not_finite(const pare_model *model)
     return NULL;
 }
 
+pare_status pare_model_check_finite(const pare_model *model)
+{
+    const pare_param *bad = pare_model_not_finite(model);
+    if (!bad)
+        return PARE_OK;
+    return pare_fail(PARE_DIVERGED, "the tensor %s is not finite: nothing is saved", bad->name);
+}
+
 int64_t pare_model_parameters(const pare_model *model)
 {
     int64_t sum = 0;

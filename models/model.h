@@ -102,6 +102,8 @@ pare_param *pare_model_find(const pare_model *model, const char *name);
 
 /* The first tensor with a value that is not finite, or NULL. */
 const pare_param *pare_model_not_finite(const pare_model *model);
+/* PARE_DIVERGED, naming that tensor: asked before a model is saved. */
+pare_status pare_model_check_finite(const pare_model *model);
 
 /* Numbers of weights: all, and those of the encoder's matrices alone (what pruning counts). */
 int64_t pare_model_parameters(const pare_model *model);

@@ -107,8 +107,9 @@ pare_status pare_model_save(const pare_model *model, const char *path)
     pare_arena *arena = pare_arena_new("model file");
     if (!arena)
         return PARE_MEMORY;
-    pare_status status = pare_model_entries(model, arena, &arrays, &n_arrays, &attributes,
-                                            &n_attributes);
+    pare_status status = pare_model_check_finite(model);
+    if (status == PARE_OK)
+        status = pare_model_entries(model, arena, &arrays, &n_arrays, &attributes, &n_attributes);
     if (status == PARE_OK)
         status = pare_store_write(path, arrays, n_arrays, attributes, n_attributes);
     pare_arena_free(arena);

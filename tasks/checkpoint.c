@@ -104,7 +104,9 @@ pare_status pare_checkpoint_save(const char *path, const pare_model *model,
     pare_arena *arena = pare_arena_new("checkpoint");
     if (!arena)
         return PARE_MEMORY;
-    pare_status status = collect(arena, model, optimizer, state, text, &e);
+    pare_status status = pare_model_check_finite(model);
+    if (status == PARE_OK)
+        status = collect(arena, model, optimizer, state, text, &e);
     if (status == PARE_OK)
         status = pare_store_write(path, e.arrays, e.n_arrays, e.attributes, e.n_attributes);
     pare_arena_free(arena);

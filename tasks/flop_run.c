@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/clock.h"
 #include "core/file.h"
 #include "models/bounded_json.h"
 #include "tasks/recipe.h"
@@ -171,6 +172,7 @@ static pare_status train(const pare_flop_state *s, const char *phase, pare_train
         t->resume = true;
         t->overwrite = false;
         t->config_text = NULL;
+        t->max_seconds = pare_seconds_left(t->max_seconds, s->began);
         status = pare_finetune(t, &result);
     }
     pare_json_free(result);
@@ -434,7 +436,7 @@ static pare_status run(pare_flop_state *s, pare_json **result)
 static pare_status begin(pare_flop_state *s, const pare_flop_options *options)
 {
     *s = (pare_flop_state){.options = options, .arena = pare_arena_new("flop run"),
-                           .run.lock = -1};
+                           .began = pare_seconds(), .run.lock = -1};
     return s->arena ? PARE_OK : PARE_MEMORY;
 }
 

@@ -67,6 +67,7 @@ typedef struct pare_flop_state {
     pare_arena *arena;
     pare_run_folder run;
     bool headed;              /* the model at hand has a head for the data */
+    double began;             /* pare_seconds(), for train.max_seconds of all phases */
     const char *dense;        /* the model that is pruned, with a head */
     double encoder, factorised; /* sizes of its matrices: dense, and of full-rank factors */
     double least;             /* what they cost at the least: one block of ranks each */

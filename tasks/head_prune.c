@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/signals.h"
 #include "tasks/head_study.h"
 
 /* A pruning under way. Heads are those of the model that was opened, whatever has gone. */
@@ -99,6 +100,11 @@ static pare_status run_steps(pruning *p, pare_json **before, pare_json **after)
     PARE_TRY(measure(p, before));
     while (p->gone < count && went > 0) {
         const int64_t left = count - p->gone;
+        if (pare_signal_stop_requested())
+            return pare_hint(pare_fail(PARE_STOPPED, "stopped with %lld of %lld heads pruned: a "
+                                       "pruning that is not finished is not kept",
+                                       (long long)p->gone, (long long)count),
+                             "prune again with the same command");
         PARE_TRY(prune_step(p, left < each ? left : each, &went));
         pare_json_free(*after);
         *after = NULL;

@@ -66,6 +66,28 @@ static pare_status remove_ours(void *context, const char *name)
     return is_ours(name) ? remove_file(context, name) : PARE_OK;
 }
 
+/* Cuts an ending off; false if the name has another. */
+static bool cut_ending(char *name, const char *ending)
+{
+    const size_t n = strlen(name), m = strlen(ending);
+    if (n <= m || strcmp(name + n - m, ending) != 0)
+        return false;
+    name[n - m] = '\0';
+    return true;
+}
+
+/* The file of a save that a killed run did not finish, as "checkpoint-7.h5.tmp": its step may never
+ * be saved again. (A link that was not renamed is a "last.h5.link.tmp".) */
+static pare_status remove_unfinished(void *context, const char *name)
+{
+    char whole[64];
+    if (snprintf(whole, sizeof whole, "%s", name) >= (int)sizeof whole ||
+        !cut_ending(whole, ".tmp"))
+        return PARE_OK;
+    cut_ending(whole, ".link");
+    return is_ours(whole) ? remove_file(context, name) : PARE_OK;
+}
+
 static pare_status take_lock(pare_run_folder *run)
 {
     char *path = pare_run_file(run, "run.lock");
@@ -85,7 +107,8 @@ static pare_status prepare(pare_run_folder *run, bool may_hold_files)
         return pare_hint(pare_fail(PARE_USAGE, "%s is not empty", run->path),
                          "go on with --resume, clear it with --overwrite, or name another "
                          "--output");
-    return take_lock(run);
+    PARE_TRY(take_lock(run));
+    return pare_directory_list(run->path, remove_unfinished, run);
 }
 
 pare_status pare_run_clear(pare_run_folder *run)
@@ -154,12 +177,14 @@ pare_status pare_run_checkpoints(const pare_run_folder *run, int64_t **steps, si
     return PARE_OK;
 }
 
-pare_status pare_run_prune(const pare_run_folder *run, int64_t keep)
+pare_status pare_run_prune(const pare_run_folder *run, int64_t step, int64_t keep)
 {
     int64_t *steps = NULL;
-    size_t n = 0;
+    size_t n = 0, later = 0;
     pare_status status = pare_run_checkpoints(run, &steps, &n);
-    for (size_t i = (size_t)keep; i < n && status == PARE_OK; i++) {
+    while (later < n && steps[later] > step)
+        later++;
+    for (size_t i = later + (size_t)keep; i < n && status == PARE_OK; i++) {
         char *path = pare_run_checkpoint(run, steps[i]);
         status = path ? pare_file_remove(path) : PARE_MEMORY;
         pare_free(path);

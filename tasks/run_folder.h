@@ -12,8 +12,8 @@ typedef struct pare_run_folder {
     int lock; /* handle; -1: not held */
 } pare_run_folder;
 
-/* Makes the folder where it is missing and takes its lock. One that holds anything is PARE_USAGE
- * unless `may_hold_files`. */
+/* Makes the folder where it is missing, takes its lock, and removes what a killed run left of an
+ * unfinished save. One that holds anything is PARE_USAGE unless `may_hold_files`. */
 pare_status pare_run_open(const char *path, bool may_hold_files, pare_run_folder *out);
 void pare_run_close(pare_run_folder *run);
 
@@ -27,8 +27,10 @@ char *pare_run_checkpoint(const pare_run_folder *run, int64_t step);
 /* The steps of all checkpoint-N.h5, falling, to be given to pare_free. */
 pare_status pare_run_checkpoints(const pare_run_folder *run, int64_t **steps, size_t *n);
 
-/* Removes all checkpoints but the newest `keep`. */
-pare_status pare_run_prune(const pare_run_folder *run, int64_t keep);
+/* Removes all checkpoints up to `step`, which is whole, but the newest `keep`. (Those of later
+ * steps are there only where the run went on from an earlier one, as they are damaged: they do not
+ * count, and give way when their step is reached again.) */
+pare_status pare_run_prune(const pare_run_folder *run, int64_t step, int64_t keep);
 
 /* Appends a line to metrics.jsonl; takes `record` over. digits: of its reals (9 or 17). */
 pare_status pare_run_log(const pare_run_folder *run, pare_json *record, int digits);

@@ -291,10 +291,6 @@ static pare_status evaluate(pare_training *t)
 
 static pare_status save(pare_training *t)
 {
-    const pare_param *bad = pare_model_not_finite(t->model);
-    if (bad)
-        return pare_fail(PARE_DIVERGED, "step %lld: the tensor %s is not finite: nothing is saved",
-                         (long long)t->state.step, bad->name);
     PARE_TRY(pare_run_sync_log(&t->run));
     char *path = pare_run_checkpoint(&t->run, t->state.step);
     if (!path)
@@ -302,7 +298,7 @@ static pare_status save(pare_training *t)
     pare_status status =
         pare_checkpoint_save(path, t->model, t->optimizer, &t->state, &t->text);
     if (status == PARE_OK)
-        status = pare_run_prune(&t->run, t->options->keep);
+        status = pare_run_prune(&t->run, t->state.step, t->options->keep);
     pare_free(path);
     return status;
 }
@@ -323,14 +319,23 @@ static pare_status one_step(pare_training *t)
 {
     step_result r;
     const double start = pare_seconds();
+    const int64_t step = t->state.step + 1; /* also where it fails after the update */
     const pare_status status = train_step(t, &r);
     if (status != PARE_OK)
-        return pare_context(status, "step %lld", (long long)t->state.step + 1);
+        return pare_context(status, "step %lld", (long long)step);
     t->state.train_seconds += pare_seconds() - start;
     t->state.run_seconds = t->earlier_seconds + pare_seconds() - t->session_start;
     PARE_TRY(log_step(t, &r));
     show_progress(t, &r);
     return PARE_OK;
+}
+
+/* What went wrong after a step, and after which: weights that are not finite are not saved. */
+static pare_status at_step(const pare_training *t, pare_status status)
+{
+    return status == PARE_DIVERGED
+               ? pare_context(status, "step %lld", (long long)t->state.step)
+               : status;
 }
 
 static pare_status train(pare_training *t)
@@ -341,14 +346,14 @@ static pare_status train(pare_training *t)
         PARE_TRY(one_step(t));
         const int64_t step = t->state.step;
         if (t->dev.n > 0 && evaluation_due(t))
-            PARE_TRY(evaluate(t));
+            PARE_TRY(at_step(t, evaluate(t)));
         const double session = pare_seconds() - t->session_start;
         const bool stop = !finished(t) && (pare_signal_stop_requested() ||
                                            (o->max_seconds > 0 && session >= o->max_seconds));
         const bool asked = pare_signal_save_requested();
         if (stop || asked || finished(t) || step % o->save_steps == 0 ||
             step % t->steps_per_epoch == 0)
-            PARE_TRY(save(t));
+            PARE_TRY(at_step(t, save(t)));
         if (stop)
             return pare_hint(pare_fail(PARE_STOPPED, "stopped after step %lld of %lld, saved in %s",
                                        (long long)step, (long long)t->total_steps, t->run.path),
@@ -412,7 +417,8 @@ static pare_status write_text(const pare_training *t, const pare_json *result)
     return pare_run_write(&t->run, "eval_results.txt", text);
 }
 
-/* eval_results.json comes last: where it is, the run is over. */
+/* eval_results.json is the last file: where it is, the run is over, and a run of several phases
+ * knows by it that one is done. */
 static pare_status write_results(const pare_training *t, const pare_json *result)
 {
     PARE_TRY(write_text(t, result));
@@ -432,7 +438,8 @@ static pare_status finish(pare_training *t, pare_json **result)
     pare_free(last);
     pare_free(checkpoint);
     PARE_TRY(status);
-    PARE_TRY(pare_run_prune(&t->run, t->options->keep)); /* the last save may have failed at that */
+    /* The last save may have failed at this. */
+    PARE_TRY(pare_run_prune(&t->run, t->state.step, t->options->keep));
     if (t->state.best_step == 0)
         PARE_TRY(save_best(t));
     *result = result_of(t);

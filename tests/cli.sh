@@ -188,6 +188,24 @@ run 0 evaluate --config run/config.ini --model run/best.h5 --json --output score
 json task split examples loss metrics
 tail -n 1 out >want
 check "--output holds the object of --json" cmp -s want scores.json
+# ---- Verifying ----
+run 0 verify run
+for file in best.h5 last.h5; do prints "run/$file: ok"; done
+run 0 verify run --json
+json ok file files
+mkdir -p runs/a && cp run/best.h5 runs/a && cp run/best.h5 runs && ln -s .. runs/a/circle
+printf x | dd of=runs/a/best.h5 bs=1 seek=700 conv=notrunc 2>dd.log
+run 3 verify runs
+prints "runs/best.h5: ok"
+prints "runs/a/best.h5: BAD"
+says "error: runs/a/best.h5: checksum differs"
+run 3 verify tiny.h5 runs/a --json
+json ok file error files
+prints '"ok":false,"file":"runs/a/best.h5","error":"runs/a/best.h5: checksum differs'
+run 3 verify data
+says "there is no .h5 file in it"
+run 4 verify nowhere.h5
+
 run 0 evaluate --config run/config.ini -q
 empty err
 

@@ -1,21 +1,15 @@
 /* test_flop.c: learnt ranks: how gates begin and are held, which ranks stay, the compacted model
- * against the masked one, and a whole run that is killed again and again.
- *
- * Runs are child processes (fork), so that they can be killed at any moment. The parent keeps to
- * one thread: OpenMP's threads do not survive a fork. */
+ * against the masked one, and whole runs. (Those that are killed are in test_kills.c.) */
 #include "tests/tiny_model.h"
 
 #include <math.h>
-#include <signal.h>
-#include <unistd.h>
 
 #include "core/file.h"
 #include "core/philox.h"
-#include "core/signals.h"
 #include "core/threads.h"
 #include "tasks/flop_run.h"
 
-enum { KILLS = 20, TRAIN = 96, DEV = 32 };
+enum { TRAIN = 96, DEV = 32 };
 
 static char home[TEST_PATH], model_path[TEST_PATH], headed_path[TEST_PATH];
 static const bool every[PARE_MATRICES] = {true, true, true, true, true, true};
@@ -255,60 +249,6 @@ static pare_flop_options options(const char *run)
     return o;
 }
 
-static pare_status run_quietly(const void *options)
-{
-    pare_json *result = NULL;
-    pare_signals_install();
-    const pare_status status = pare_flop_run(options, &result);
-    pare_json_free(result);
-    return status;
-}
-
-static pid_t start(const pare_flop_options *o)
-{
-    return test_start(run_quietly, o);
-}
-
-static void assert_same_file(const char *a, const char *b, const char *name)
-{
-    char x[TEST_PATH], y[TEST_PATH];
-    size_t n, m;
-    test_path(x, a, name);
-    test_path(y, b, name);
-    char *first = test_file_read(x, &n), *second = test_file_read(y, &m);
-    if (n != m || memcmp(first, second, n) != 0)
-        fail_msg("%s differs from %s", x, y);
-    free(first);
-    free(second);
-}
-
-static void assert_same_run(const char *a, const char *b)
-{
-    static const char *const files[] = {"last.h5",        "best.h5",        "factorised.h5",
-                                        "compact-0.2.h5", "compact-0.5.h5",
-                                        "finetuned-0.2/best.h5"};
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
-        assert_same_file(a, b, files[i]);
-}
-
-/* Runs to the end in a child, killed after random times, with one and two threads in turn. */
-static void kill_until_done(const pare_flop_options *wanted, int kills, double longest)
-{
-    pare_flop_options o = *wanted;
-    int status = -SIGKILL;
-    for (int k = 0; status == -SIGKILL; k++) {
-        o.train.threads = 1 + k % 2;
-        const pid_t child = start(&o);
-        if (k < kills) {
-            usleep((useconds_t)(1e6 * longest *
-                                pare_random_uniform(11, PARE_RANDOM_DATA, 0, (uint64_t)k)));
-            kill(child, SIGKILL);
-        }
-        status = test_wait(child);
-    }
-    assert_int_equal(status, PARE_OK);
-}
-
 static char reference[TEST_PATH];
 
 static void test_a_run_reaches_its_targets(void **state)
@@ -425,16 +365,6 @@ static void test_masks_keep_to_their_method(void **state)
     pare_json_free(result);
 }
 
-static void test_killed_runs_end_in_the_same_bits(void **state)
-{
-    (void)state;
-    char run[TEST_PATH];
-    test_path(run, home, "killed");
-    const pare_flop_options o = options(run);
-    kill_until_done(&o, KILLS, 0.25);
-    assert_same_run(reference, run);
-}
-
 /* A finished run has nothing to do, and another recipe is refused by name. */
 static void test_a_run_is_repeated_with_its_own_options(void **state)
 {
@@ -469,6 +399,81 @@ static void test_truncated_runs_train_as_long(void **state)
     test_path(path, run, "dense");
     assert_false(pare_path_exists(path)); /* it has a head already */
     pare_json_free(result);
+}
+
+/* ---- what is not finite, while masks are trained ---- */
+
+static int site;               /* which parameter; -1: none */
+static bool poison_last;       /* what the last update made, not a gradient */
+
+static pare_status poisoned_update(pare_training *t, double rates[PARE_GROUPS])
+{
+    const pare_status status = pare_masks_method.update(t, rates);
+    if (site >= 0 && t->state.step == 1)
+        t->optimizer->params[site]->tensor.grad[0] = NAN;
+    return status;
+}
+
+static const char unseen[] = "bert.embeddings.position_embeddings.weight"; /* its last row is */
+
+static pare_status poisoned_weights(pare_training *t)
+{
+    pare_tensor *x = &pare_model_find(t->model, unseen)->tensor;
+    if (poison_last && t->state.step == t->total_steps)
+        x->data[pare_tensor_size(x) - 1] = INFINITY;
+    return pare_masks_method.updated(t);
+}
+
+/* Three steps of masks; the smaller model would be `compact`. */
+static pare_status train_poisoned(char *compact, const char *gated, double encoder)
+{
+    char run[TEST_PATH], *files[] = {compact};
+    const double targets[] = {0.3};
+    pare_json *result = NULL;
+    pare_method method = pare_masks_method;
+    pare_masks masks = {.options = options("").masks};
+    masks.options.targets = targets;
+    masks.options.files = files;
+    masks.options.n_targets = 1;
+    masks.options.encoder = encoder;
+    method.update = poisoned_update;
+    method.updated = poisoned_weights;
+    test_path(run, home, "poisoned");
+    pare_train_options o = options(run).train;
+    o.model = gated;
+    o.max_steps = 3;
+    o.overwrite = true;
+    o.method = &method;
+    o.method_state = &masks;
+    const pare_status status = pare_finetune(&o, &result);
+    pare_json_free(result);
+    return status;
+}
+
+static void test_masks_that_are_not_finite_are_found_at_once(void **state)
+{
+    (void)state;
+    char gated[TEST_PATH], compact[TEST_PATH];
+    fixture f = open_fixture();
+    test_path(gated, home, "gated.h5");
+    test_path(compact, home, "poisoned.h5");
+    pare_flop_begin(&f.list, PARE_FLOP_START_MATRIX, 2.94, 2, 1);
+    assert_ok(pare_model_save(f.model, gated));
+    for (site = 0; site < f.model->n_params; site++) {
+        assert_status(train_poisoned(compact, gated, f.list.dense), PARE_DIVERGED);
+        assert_message_has("step 2: the gradient of ");
+        assert_message_has(f.model->params[site]->name);
+    }
+    site = -1;
+    poison_last = true;
+    assert_status(train_poisoned(compact, gated, f.list.dense), PARE_DIVERGED);
+    assert_message_has("step 3: the tensor ");
+    assert_message_has(unseen);
+    assert_false(pare_path_exists(compact));
+    poison_last = false;
+    assert_ok(train_poisoned(compact, gated, f.list.dense));
+    assert_true(pare_path_exists(compact));
+    close_fixture(&f);
 }
 
 static void expect_refused(pare_flop_options *o, pare_status want, const char *message)
@@ -512,6 +517,7 @@ static void test_bad_targets_are_refused_before_anything_is_written(void **state
 static int set_up(void **state)
 {
     (void)state;
+    pare_threads_set(1);
     test_dir_make(home);
     test_path(model_path, home, "model.h5");
     test_path(headed_path, home, "headed.h5");
@@ -519,7 +525,6 @@ static int set_up(void **state)
     make_tiny_corpus(home, TRAIN, DEV);
     make_tiny_model(home, model_path, 2, 0, 300);
     make_tiny_model(home, headed_path, 2, 2, 300);
-    pare_threads_set(1);
     return 0;
 }
 
@@ -534,9 +539,9 @@ int main(void)
         cmocka_unit_test(test_compacted_model_answers_as_the_masked_one),
         cmocka_unit_test(test_a_run_reaches_its_targets),
         cmocka_unit_test(test_masks_keep_to_their_method),
-        cmocka_unit_test(test_killed_runs_end_in_the_same_bits),
         cmocka_unit_test(test_a_run_is_repeated_with_its_own_options),
         cmocka_unit_test(test_truncated_runs_train_as_long),
+        cmocka_unit_test(test_masks_that_are_not_finite_are_found_at_once),
         cmocka_unit_test(test_bad_targets_are_refused_before_anything_is_written),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);

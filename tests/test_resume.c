@@ -1,14 +1,15 @@
-/* test_resume.c: a run that is killed, stopped or resumed ends in the same bits as one that is not.
+/* test_resume.c: a run that is stopped and resumed ends in the same bits as one that is not, at any
+ * number of threads; what is not finite ends it. (Kills are in test_kills.c, damage is in
+ * test_checkpoint.c.)
  *
- * Every run is a child process (fork), so that it can be killed at any moment. The parent keeps to
- * one thread: OpenMP's threads do not survive a fork. */
-#include "tests/harness.h"
+ * Every run is a child process (fork). The parent keeps to one thread: OpenMP's threads do not
+ * survive a fork. */
+#include "tests/run_tree.h"
 
 #include <signal.h>
 #include <unistd.h>
 
 #include "core/file.h"
-#include "core/philox.h"
 #include "core/signals.h"
 #include "core/store.h"
 #include "core/threads.h"
@@ -18,7 +19,7 @@
 #include "tasks/training.h"
 #include "tasks/vocabulary_trainer.h"
 
-enum { KILLS = 50, TRAIN = 160, DEV = 40 };
+enum { TRAIN = 160, DEV = 40 };
 
 static char home[TEST_PATH], model_path[TEST_PATH], reference[TEST_PATH];
 
@@ -87,74 +88,9 @@ static void assert_run(const pare_train_options *o, int want)
     assert_int_equal(test_wait(start(o)), want);
 }
 
-/* ---- comparing two finished runs ---- */
-
-static void assert_same_array(pare_store *a, pare_store *b, const pare_array *array)
-{
-    size_t n = 1;
-    for (int i = 0; i < array->rank; i++)
-        n *= (size_t)array->shape[i];
-    const size_t bytes = n * pare_dtype_size(array->dtype);
-    void *x = malloc(bytes), *y = malloc(bytes);
-    assert_ok(pare_store_read(a, array->name, array->dtype, x));
-    assert_ok(pare_store_read(b, array->name, array->dtype, y));
-    if (memcmp(x, y, bytes) != 0)
-        fail_msg("%s differs", array->name);
-    free(x);
-    free(y);
-}
-
-static void assert_same_state(const char *run)
-{
-    char path[TEST_PATH], other[TEST_PATH];
-    pare_store *a = NULL, *b = NULL;
-    test_path(path, reference, "last.h5");
-    test_path(other, run, "last.h5");
-    assert_ok(pare_store_open(path, &a));
-    assert_ok(pare_store_open(other, &b));
-    assert_int_equal(pare_store_count(a), pare_store_count(b));
-    for (size_t i = 0; i < pare_store_count(a); i++)
-        assert_same_array(a, b, pare_store_array(a, i));
-    static const char *const texts[] = {"training.metrics", "training.best_metrics",
-                                        "training.recipe"};
-    for (int i = 0; i < 3; i++)
-        assert_string_equal(pare_store_string(a, texts[i], "none"),
-                            pare_store_string(b, texts[i], "missing"));
-    static const char *const counters[] = {"training.step", "training.best_step",
-                                           "training.examples", "training.tokens"};
-    for (int i = 0; i < 4; i++)
-        assert_int_equal(pare_store_int(a, counters[i], -1), pare_store_int(b, counters[i], -2));
-    pare_store_close(a);
-    pare_store_close(b);
-}
-
-/* The log without what tells time and sessions: step, loss, rate, norm, tokens, evaluations. */
-static char *log_of(const char *run)
-{
-    char path[TEST_PATH];
-    test_path(path, run, "metrics.jsonl");
-    char *text = test_file_read(path, NULL), *out = calloc(1, strlen(text) + 1);
-    char *save;
-    for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-        if (strstr(line, "\"schema\""))
-            continue;
-        char *seconds = strstr(line, ",\"seconds\"");
-        if (seconds)
-            *seconds = '\0';
-        strcat(out, line);
-        strcat(out, "\n");
-    }
-    free(text);
-    return out;
-}
-
 static void assert_same_run(const char *run)
 {
-    char *want = log_of(reference), *got = log_of(run);
-    assert_same_state(run);
-    assert_string_equal(got, want);
-    free(want);
-    free(got);
+    run_tree_compare(reference, run);
 }
 
 /* ---- the tests ---- */
@@ -178,7 +114,9 @@ static int setup(void **state)
 static void test_learns_something(void **state)
 {
     (void)state;
-    char *log = log_of(reference);
+    char path[TEST_PATH];
+    test_path(path, reference, "metrics.jsonl");
+    char *log = run_tree_log(path);
     assert_non_null(strstr(log, "\"step\":60,\"loss\""));
     assert_non_null(strstr(log, "\"eval\""));
     free(log);
@@ -196,36 +134,6 @@ static void test_threads(void **state)
         assert_run(&o, PARE_OK);
         assert_same_run(run);
     }
-}
-
-/* kill -9 at random moments, saves included; every session has another number of threads. */
-static void test_kills(void **state)
-{
-    (void)state;
-    char run[TEST_PATH];
-    int kills = 0, rounds = 0;
-    while (kills < KILLS) {
-        char name[32];
-        snprintf(name, sizeof name, "killed-%d", rounds++);
-        test_path(run, home, name);
-        pare_train_options o = options(run);
-        o.resume = true;
-        for (int session = 0;; session++) {
-            o.threads = 1 + session % 3;
-            const pid_t child = start(&o);
-            const double wait =
-                pare_random_uniform(11, PARE_RANDOM_DATA, (uint64_t)rounds, (uint64_t)session);
-            usleep((useconds_t)(wait * 150e3));
-            const bool killed = kills < KILLS && kill(child, SIGKILL) == 0;
-            const int status = test_wait(child);
-            if (status == PARE_OK)
-                break;
-            assert_true(killed && status == -SIGKILL);
-            kills++;
-        }
-        assert_same_run(run);
-    }
-    print_message("%d kills in %d runs\n", kills, rounds);
 }
 
 /* Stopped by the clock before every next step: resumed at each of the run's steps. */
@@ -247,46 +155,58 @@ static void test_resume_at_every_step(void **state)
     assert_same_run(run);
 }
 
-static void test_signals(void **state)
+/* ---- two requests to stop ---- */
+
+static char marker[TEST_PATH]; /* the child makes it, and waits for its end */
+
+/* A step that lasts until the marker is removed. */
+static pare_status last_long(pare_training *t)
 {
-    (void)state;
-    const int signals[] = {SIGTERM, SIGINT};
-    for (int i = 0; i < 2; i++) {
-        char run[TEST_PATH];
-        test_path(run, home, i ? "sigint" : "sigterm");
-        pare_train_options o = options(run);
-        o.resume = true;
-        int status, sent = 0;
-        do {
-            const pid_t child = start(&o);
-            usleep(60000);
-            if (sent < 3) /* the third session is left in peace */
-                sent += kill(child, signals[i]) == 0;
-            status = test_wait(child);
-        } while (status == PARE_STOPPED || status == -signals[i]);
-        assert_int_equal(status, PARE_OK);
-        assert_same_run(run);
+    if (t->state.step == 12) {
+        test_text_write(marker, "");
+        while (pare_path_exists(marker))
+            usleep(1000);
     }
+    return PARE_OK;
 }
 
-/* A damaged newest checkpoint is passed over for the one before it. */
-static void test_falls_back(void **state)
+static const pare_method long_step = {.updated = last_long};
+
+static pid_t start_long(pare_train_options *o)
+{
+    o->method = &long_step;
+    o->resume = true;
+    const pid_t child = start(o);
+    while (!pare_path_exists(marker))
+        usleep(1000);
+    return child;
+}
+
+/* One waits for the step to end, a second one a moment later does not. Two at the same moment are
+ * one. */
+static void test_second_interrupt(void **state)
 {
     (void)state;
     char run[TEST_PATH], path[TEST_PATH];
-    test_path(run, home, "damaged");
+    test_path(run, home, "interrupted");
+    test_path(marker, home, "marker");
     pare_train_options o = options(run);
-    assert_run(&o, PARE_OK);
-    size_t n;
-    test_path(path, run, "checkpoint-60.h5");
-    char *bytes = test_file_read(path, &n);
-    bytes[n / 2] ^= 1;
-    test_path(path, run, "last.h5"); /* the same file by another name: it goes too */
-    assert_int_equal(unlink(path), 0);
-    test_path(path, run, "checkpoint-60.h5");
-    test_file_write(path, bytes, n);
-    free(bytes);
-    o.resume = true;
+    pid_t child = start_long(&o);
+    assert_int_equal(kill(child, SIGINT), 0);
+    usleep(150000);
+    assert_int_equal(waitpid(child, NULL, WNOHANG), 0);
+    assert_int_equal(kill(child, SIGINT), 0);
+    assert_int_equal(test_wait(child), PARE_FORCED);
+    assert_int_equal(unlink(marker), 0);
+    test_path(path, run, "checkpoint-12.h5");
+    assert_false(pare_path_exists(path));
+    child = start_long(&o);
+    assert_int_equal(kill(child, SIGINT), 0);
+    assert_int_equal(kill(child, SIGTERM), 0);
+    assert_int_equal(unlink(marker), 0);
+    assert_int_equal(test_wait(child), PARE_STOPPED);
+    assert_ok(pare_store_verify(path));
+    o.method = NULL;
     assert_run(&o, PARE_OK);
     assert_same_run(run);
 }
@@ -380,6 +300,105 @@ static void test_what_is_not_finite_is_found_at_once(void **state)
                     "step 15: the tensor bert.encoder.layer.0.attention.self.query.weight");
 }
 
+/* ---- ... in every tensor ---- */
+
+static int site; /* which parameter */
+
+static pare_status poison_a_gradient(pare_training *t, double rates[PARE_GROUPS])
+{
+    (void)rates;
+    pare_tensor *x = &t->optimizer->params[site]->tensor;
+    if (t->state.step == 1)
+        x->grad[pare_tensor_size(x) - 1] = INFINITY;
+    return PARE_OK;
+}
+
+static pare_status poison_a_tensor(pare_training *t, pare_bert_pass *pass)
+{
+    (void)pass;
+    pare_tensor *x = &t->optimizer->params[site]->tensor;
+    for (int64_t i = 0; t->state.step == 1 && i < pare_tensor_size(x); i++)
+        x->data[i] = NAN;
+    return PARE_OK;
+}
+
+static pare_status poison_the_loss(pare_training *t, pare_bert_pass *pass)
+{
+    (void)pass;
+    double *answers = pare_arena_alloc(t->arena, TRAIN * 2 * sizeof *answers);
+    for (int i = 0; i < TRAIN * 2; i++)
+        answers[i] = NAN;
+    if (t->state.step == 1)
+        t->answers = answers;
+    return PARE_OK;
+}
+
+/* A position that no sentence reaches, after the first evaluation's step. */
+static pare_status poison_the_unseen(pare_training *t)
+{
+    pare_tensor *x = &pare_model_find(t->model, "bert.embeddings.position_embeddings.weight")
+                          ->tensor;
+    if (t->state.step == 7)
+        x->data[pare_tensor_size(x) - 1] = NAN;
+    return PARE_OK;
+}
+
+/* In step 2, naming the tensor; nothing was saved. */
+static void assert_step_diverges(const pare_method *method, const char *says, const char *name)
+{
+    char run[TEST_PATH], path[TEST_PATH];
+    pare_json *result = NULL;
+    test_path(run, home, "one-site");
+    pare_train_options o = options(run);
+    o.method = method;
+    o.distill_weight = 0.5;
+    o.overwrite = true;
+    assert_status(pare_finetune(&o, &result), PARE_DIVERGED);
+    assert_message_has("step 2: ");
+    assert_message_has(says);
+    assert_message_has(name);
+    for (int i = 0; i < 3; i++) {
+        static const char *const files[] = {"best.h5", "last.h5", "checkpoint-2.h5"};
+        test_path(path, run, files[i]);
+        assert_false(pare_path_exists(path));
+    }
+}
+
+static void test_each_tensor(void **state)
+{
+    (void)state;
+    static const pare_method gradient = {.update = poison_a_gradient};
+    static const pare_method tensor = {.forward = poison_a_tensor};
+    static const pare_method loss = {.forward = poison_the_loss};
+    char path[TEST_PATH];
+    pare_model *model = NULL;
+    test_path(path, reference, "last.h5");
+    assert_ok(pare_model_open(path, &model));
+    for (site = 0; site < model->n_params; site++) {
+        const char *name = model->params[site]->name;
+        assert_step_diverges(&gradient, "the gradient of", name);
+        assert_step_diverges(&tensor, "the loss is not finite, nor is the tensor", name);
+    }
+    assert_step_diverges(&loss, "the loss is not finite", "");
+    print_message("%d tensors\n", site);
+    pare_model_free(model);
+}
+
+static void test_what_the_loss_does_not_see_is_not_saved(void **state)
+{
+    (void)state;
+    static const pare_method unseen = {.updated = poison_the_unseen};
+    char run[TEST_PATH], path[TEST_PATH];
+    pare_json *result = NULL;
+    test_path(run, home, "unseen");
+    pare_train_options o = options(run);
+    o.method = &unseen;
+    assert_status(pare_finetune(&o, &result), PARE_DIVERGED);
+    assert_message_has("step 7: the tensor bert.embeddings.position_embeddings.weight is not");
+    test_path(path, run, "best.h5");
+    assert_false(pare_path_exists(path));
+}
+
 /* A skipped step updates nothing, and a run that is stopped goes on as if it had not been. */
 static void test_steps_that_are_not_finite_can_be_skipped(void **state)
 {
@@ -417,10 +436,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_learns_something), cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_kills),            cmocka_unit_test(test_resume_at_every_step),
-        cmocka_unit_test(test_signals),          cmocka_unit_test(test_falls_back),
+        cmocka_unit_test(test_resume_at_every_step),
+        cmocka_unit_test(test_second_interrupt),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_what_is_not_finite_is_found_at_once),
+        cmocka_unit_test(test_each_tensor),
+        cmocka_unit_test(test_what_the_loss_does_not_see_is_not_saved),
         cmocka_unit_test(test_steps_that_are_not_finite_can_be_skipped),
     };
     return cmocka_run_group_tests(tests, setup, NULL);

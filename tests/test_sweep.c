@@ -17,7 +17,7 @@
 #include "core/philox.h"
 #include "core/threads.h"
 
-enum { KILLS = 24, CELLS = 8 };
+enum { KILLS = 24, MANY_KILLS = 100, CELLS = 8 };
 
 static char reference[TEST_PATH], self[TEST_PATH];
 static double sweep_seconds; /* of the reference */
@@ -195,7 +195,9 @@ static void reap_children(void)
 /* One session, killed before it can be half done; every second time its runs are killed too. */
 static int session(const arguments *a, int number)
 {
-    const double wait = pare_random_uniform(12, PARE_RANDOM_DATA, 0, (uint64_t)number);
+    const char *seed = getenv("PARE_SEED");
+    const double wait = pare_random_uniform(seed ? strtoull(seed, NULL, 10) : 12, PARE_RANDOM_DATA,
+                                            0, (uint64_t)number);
     const pid_t child = start(a);
     usleep((useconds_t)(wait * sweep_seconds * 5e5));
     kill(child, SIGKILL);
@@ -209,13 +211,14 @@ static void test_kills(void **state)
 {
     (void)state;
     char folder[TEST_PATH], name[32];
+    const int wanted = getenv("PARE_TORTURE") ? MANY_KILLS : KILLS;
     int kills = 0, sweeps = 0;
-    while (kills < KILLS) {
+    while (kills < wanted) {
         trace traces[CELLS] = {{0, 0}};
         snprintf(name, sizeof name, "killed-%d", sweeps++);
         test_path(folder, home, name);
         const arguments a = standard(folder, sweeps % 2 ? "2" : "1");
-        while (kills < KILLS && session(&a, kills) == -SIGKILL) {
+        while (kills < wanted && session(&a, kills) == -SIGKILL) {
             kills++;
             assert_not_run_again(folder, traces);
         }
@@ -228,6 +231,8 @@ static void test_kills(void **state)
     }
     reap_children();
     print_message("%d kills in %d sweeps\n", kills, sweeps);
+    if (getenv("PARE_TORTURE"))
+        print_message("torture sweep: %d sweeps killed with their runs or without\n", kills);
 }
 
 /* The run's log has a head for each of its sessions: it went on where it was. */
@@ -320,6 +325,40 @@ static void test_signals(void **state)
         saved += count_saved(folder);
     }
     assert_true(stops > 0 && saved > 0);
+}
+
+/* Whether a checkpoint stands where neither an epoch of 10 steps ends nor an interval does. */
+static pare_status find_odd_checkpoint(void *context, const char *name)
+{
+    long long step;
+    if (sscanf(name, "checkpoint-%lld.h5", &step) == 1 && step % 10 != 0)
+        *(bool *)context = true;
+    return PARE_OK;
+}
+
+/* SIGUSR1 reaches the runs, which save and go on; one that is not ready yet does not mind. */
+static void test_save_request(void **state)
+{
+    (void)state;
+    char folder[TEST_PATH], run[TEST_PATH], log[TEST_PATH];
+    test_path(folder, home, "sigusr1");
+    test_path(run, folder, "seed=1");
+    test_path(log, folder, "seed=1.log");
+    const arguments a = SWEEP("--seeds", "1", "--output", folder, "--no-latency", "--epochs", "20",
+                              "--save-steps", "1000");
+    const pid_t child = start(&a);
+    bool found = false;
+    int status;
+    while (!pare_path_exists(log)) /* the sweep has its handlers, its run has none yet */
+        usleep(1000);
+    while (waitpid(child, &status, WNOHANG) == 0) {
+        kill(child, SIGUSR1);
+        if (!found && pare_path_exists(run))
+            assert_ok(pare_directory_list(run, find_odd_checkpoint, &found));
+        usleep(5000);
+    }
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == PARE_OK);
+    assert_true(found);
 }
 
 static void test_equal_cells_share_a_run(void **state)
@@ -448,6 +487,7 @@ static void test_dry_run(void **state)
 /* What cli/main.c does, but for pipes. */
 static int act_as_pare(int argc, char **argv)
 {
+    signal(SIGUSR1, SIG_IGN);
     const pare_status status = pare_program(argc, argv), finished = pare_console_finish();
     if (status != PARE_OK)
         pare_console_error(status);
@@ -460,6 +500,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_what_a_sweep_leaves),
         cmocka_unit_test(test_kills),
         cmocka_unit_test(test_signals),
+        cmocka_unit_test(test_save_request),
         cmocka_unit_test(test_equal_cells_share_a_run),
         cmocka_unit_test(test_runs_that_fail),
         cmocka_unit_test(test_other_peoples_folders),
