@@ -4,6 +4,7 @@
 #
 #   UNDER="valgrind -q" tests/run.sh build/tests/test_tensor      runs programs under a tool
 #   BUILD=build/asan tests/run.sh                                 takes them from another build
+#   JOBS=1 tests/run.sh                                           one after the other
 #
 # A program counts as cmocka counts its tests, on standard output. A script says how many of its
 # checks passed in a last line `N passed, N failed[, N skipped]`; one without such a line counts
@@ -17,6 +18,9 @@ export BUILD PARE # for the scripts
 # from those that work, and seconds become minutes.
 export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"
 if [ $# -eq 0 ]; then
+    for one in tests/*.sh; do # first, for among them are those that take longest
+        [ "$one" = tests/run.sh ] || [ ! -x "$one" ] || set -- "$@" "$one" # or it is no script
+    done
     for one in "$BUILD"/tests/test_* "$BUILD"-double/tests/test_*grad* \
         "$BUILD"-double/tests/test_*golden*; do
         [ -f "tests/${one##*/}.c" ] && set -- "$@" "$one"
@@ -24,14 +28,7 @@ if [ $# -eq 0 ]; then
     for one in "$BUILD"/tests/fuzz/fuzz_*; do
         [ -f "tests/fuzz/${one##*/}.c" ] && set -- "$@" "$one"
     done
-    for one in tests/*.sh; do
-        [ "$one" = tests/run.sh ] || [ ! -x "$one" ] || set -- "$@" "$one" # or it is no script
-    done
 fi
-logs=$(mktemp -d) || exit 1
-trap 'rm -rf "$logs"' EXIT
-trap 'exit 130' INT TERM
-passed=0 failed=0 skipped=0
 
 # Prints "passed failed skipped" of one run. A program that dies between two tests has announced
 # more than it answered for: that is one failure, whatever the tests before it said.
@@ -52,26 +49,43 @@ count() {
     }' "$3"
 }
 
-for one; do
-    case $one in
-    *.sh) script=1 command=./$one; [ -x "$one" ] || command="sh $one" ;;
-    *) script= command="$UNDER $one" ;;
+# Runs one, its results in files of that name; says in one write how it went.
+run_one() {
+    log=$logs/$(echo "$1" | tr / +)
+    case $1 in
+    *.sh) script=1 command=./$1; [ -x "$1" ] || command="sh $1" ;;
+    *) script= command="$UNDER $1" ;;
     esac
     start=$(date +%s)
-    timeout "${LIMIT:-600}" $command >"$logs/out" 2>"$logs/err" </dev/null
+    timeout "${LIMIT:-600}" $command >"$log.out" 2>"$log.err" </dev/null
     status=$?
-    set -- $(count "$status" "$script" "$logs/out")
-    passed=$((passed + $1)) failed=$((failed + $2)) skipped=$((skipped + $3))
-    line="$one: $1 passed, $2 failed, $3 skipped ($(($(date +%s) - start)) s)"
-    if [ "$2" -eq 0 ]; then
+    count "$status" "$script" "$log.out" >"$log.count"
+    read -r passed failed skipped <"$log.count"
+    line="$1: $passed passed, $failed failed, $skipped skipped ($(($(date +%s) - start)) s)"
+    if [ "$failed" -eq 0 ]; then
         echo "ok      $line"
-        sort -u "$logs/err" | sed -n 's/^skipped: /        skipped: /p'
+        sort -u "$log.err" | sed -n 's/^skipped: /        skipped: /p'
     else
         echo "FAILED  $line, exit status $status"
-        sed 's/^/    /' "$logs/out" "$logs/err"
-    fi
-done
+        sed 's/^/    /' "$log.out" "$log.err"
+    fi >"$log.said"
+    cat "$log.said"
+}
 
-[ "$skipped" -eq 0 ] && skips= || skips=", $skipped skipped"
-echo "$passed passed, $failed failed$skips"
-[ "$failed" -eq 0 ]
+if [ "$1" = --one ]; then
+    logs=$2
+    run_one "$3"
+    exit 0
+fi
+logs=$(mktemp -d) || exit 1
+trap 'rm -rf "$logs"' EXIT
+trap 'exit 130' INT TERM
+[ $# -eq 0 ] || printf '%s\n' "$@" |
+    xargs -P "${JOBS:-$(nproc)}" -I '{}' sh tests/run.sh --one "$logs" '{}'
+cat /dev/null "$logs"/*.count 2>/dev/null | awk '
+    { passed += $1; failed += $2; skipped += $3 }
+    END {
+        printf "%d passed, %d failed", passed, failed
+        print skipped ? ", " skipped " skipped" : ""
+        exit failed > 0
+    }'
