@@ -93,8 +93,10 @@ static pare_status print(const pare_options *o, pare_json *result)
     const pare_json *ranks = pare_json_get(result, "ranks");
     for (size_t i = 0; !o->json && i < pare_json_size(ranks); i++) {
         char *line = pare_json_dump(pare_json_at(ranks, i), 0, 9);
-        if (!line)
+        if (!line) {
+            pare_json_free(result);
             return PARE_MEMORY;
+        }
         pare_out("layer %2zu  ranks %s\n", i, line);
         pare_free(line);
     }

@@ -7,6 +7,7 @@
 
 #include "cli/commands.h"
 #include "cli/console.h"
+#include "core/library_guard.h"
 
 /* A closed descriptor 0, 1 or 2 would be given to the next file that is opened, and messages would
  * land in it. /dev/null, opened so that using it fails, takes its place. */
@@ -58,6 +59,7 @@ int main(int argc, char **argv)
     signal(SIGUSR1, SIG_IGN); /* a request to save, before there is anything to */
     settle_libraries(argv);
     fill_standard_descriptors();
+    pare_library_guard();
     /* A reader that goes away shows as a failed write, so that files are put in order first. */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* so does a file that passes the limit (ulimit -f) */

@@ -251,7 +251,9 @@ pare_status pare_plot_sweep(pare_json *const *results, const char *const *names,
     if (sweeps > 1)
         name = "sweeps";
     pare_json *all = joined(results, n);
-    const pare_status status = pare_drawing_run(plot_tasks, &all, &name, 1, folder);
+    pare_status status = pare_json_status();
+    if (status == PARE_OK)
+        status = pare_drawing_run(plot_tasks, &all, &name, 1, folder);
     pare_json_free(all);
     return status;
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/library_guard.h"
 #include "core/memory.h"
 
 /* ---- The file driver: HDF5's virtual file layer over pare_input and pare_output ---- */
@@ -138,14 +139,17 @@ static const H5FD_class_t driver = {
 
 static pthread_mutex_t hdf5_lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* HDF5 1.10 never lets go of some of what it took when a call of its own failed, and its handler at
- * exit then complains or crashes: ours leaves it alone. */
+/* HDF5 1.10 never lets go of some of what it took when a call of its own, or an allocation, failed,
+ * and its handler at exit then complains or crashes: ours leaves it alone. */
 static bool hdf5_leaks;
 
 static void close_at_exit(void)
 {
-    if (!hdf5_leaks)
-        H5close();
+    if (hdf5_leaks || pare_library_inside())
+        return;
+    pare_library_enter("HDF5", "at exit");
+    H5close();
+    pare_library_leave();
 }
 
 void pare_hdf5_release(hid_t object)
@@ -154,11 +158,12 @@ void pare_hdf5_release(hid_t object)
         H5Idec_ref(object);
 }
 
-bool pare_hdf5_begin(pare_hdf5_session *s, const pare_input *in, pare_output *out)
+bool pare_hdf5_begin(pare_hdf5_session *s, const char *path, const pare_input *in,
+                     pare_output *out)
 {
     *s = (pare_hdf5_session){.in = in, .out = out, .driver = -1, .fapl = -1};
-    errno = 0;
     pthread_mutex_lock(&hdf5_lock);
+    pare_library_enter("HDF5", path);
     if (H5dont_atexit() >= 0) /* once, and not in a program that used HDF5 before */
         atexit(close_at_exit);
     H5Eget_auto2(H5E_DEFAULT, &s->print, &s->print_data);
@@ -176,6 +181,8 @@ void pare_hdf5_end(pare_hdf5_session *s)
     if (s->driver >= 0)
         H5FDunregister(s->driver);
     H5Eset_auto2(H5E_DEFAULT, s->print, s->print_data);
+    hdf5_leaks = hdf5_leaks || errno == ENOMEM; /* of which it may have said nothing */
+    pare_library_leave();
     pthread_mutex_unlock(&hdf5_lock);
 }
 

@@ -1,7 +1,7 @@
 /* hdf5_session.h: HDF5 over pare_input and pare_output (the only user of its header).
  *
  *   pare_hdf5_session work;
- *   bool good = pare_hdf5_begin(&work, in, NULL);
+ *   bool good = pare_hdf5_begin(&work, path, in, NULL);
  *   hid_t file = good ? H5Fopen("pare", H5F_ACC_RDONLY, work.fapl) : -1;
  *   ...                                                   where HDF5 fails: pare_hdf5_fail
  *   pare_hdf5_release(file);
@@ -32,8 +32,9 @@ typedef struct pare_hdf5_session {
     hid_t fapl; /* for H5Fopen and H5Fcreate: whatever their name, they get the input or output */
 } pare_hdf5_session;
 
-/* One of in and out is NULL. false: HDF5 has an error. */
-bool pare_hdf5_begin(pare_hdf5_session *s, const pare_input *in, pare_output *out);
+/* One of in and out is NULL; path names it until the end. false: HDF5 has an error. */
+bool pare_hdf5_begin(pare_hdf5_session *s, const char *path, const pare_input *in,
+                     pare_output *out);
 void pare_hdf5_end(pare_hdf5_session *s);
 
 /* The failure of HDF5's last call, with its innermost reason: `code`, or PARE_MEMORY, or the

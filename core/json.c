@@ -3,37 +3,106 @@
 
 #include <jansson.h>
 #include <math.h>
+#include <setjmp.h>
 #include <string.h>
 
 #include "core/memory.h"
 
-/* Set when a value could not be made on this thread, so that setters need no check each: the next
+/* ---- Memory ---- */
+
+/* Set when an allocation failed on this thread, so that setters need no check each: the next
  * pare_json_dump of the thread fails instead of writing an incomplete text. */
 static _Thread_local bool allocation_failed;
 
-static pare_json *made(pare_json *value)
+/* Stands before each of jansson's blocks, and links those of the text that is being parsed. */
+typedef struct link {
+    struct link *previous, *next;
+} link;
+
+/* A text that this thread is parsing. Where the buffer for a string cannot grow, jansson 2.14 goes
+ * on with less of the string, and may then write past the end of its memory. So a failed allocation
+ * leaves it at once, and what it held until then is freed. */
+static _Thread_local struct {
+    bool active;
+    jmp_buf leave;
+    link *newest; /* of the blocks that it holds */
+} parsing;
+
+static void *allocate(size_t bytes)
 {
-    if (!value) {
+    link *block = bytes < SIZE_MAX - sizeof *block ? pare_malloc(sizeof *block + bytes) : NULL;
+    if (!block) {
         allocation_failed = true;
-        pare_fail(PARE_MEMORY, "out of memory for a JSON value");
+        if (parsing.active)
+            longjmp(parsing.leave, 1);
+        return NULL;
     }
-    return value;
+    if (parsing.active) {
+        block->previous = parsing.newest;
+        block->next = NULL;
+        if (parsing.newest)
+            parsing.newest->next = block;
+        parsing.newest = block;
+    }
+    return block + 1;
+}
+
+static void give_back(void *memory)
+{
+    link *block = memory ? (link *)memory - 1 : NULL;
+    if (block && parsing.active) {
+        if (block->previous)
+            block->previous->next = block->next;
+        if (block->next)
+            block->next->previous = block->previous;
+        else
+            parsing.newest = block->previous;
+    }
+    pare_free(block);
+}
+
+/* Before main, as jansson asks for it: before anything of its own is allocated. */
+__attribute__((constructor)) static void set_memory(void)
+{
+    json_set_alloc_funcs(allocate, give_back);
 }
 
 /* ---- Parsing ---- */
 
+/* NULL on failure, with the error or allocation_failed set. */
+static pare_json *load(const char *text, size_t length, size_t flags, json_error_t *error)
+{
+    parsing.active = true;
+    parsing.newest = NULL;
+    if (setjmp(parsing.leave) != 0) {
+        for (link *block = parsing.newest, *previous; block; block = previous) {
+            previous = block->previous;
+            pare_free(block);
+        }
+        parsing.active = false;
+        return NULL;
+    }
+    pare_json *value = json_loadb(text, length, flags, error);
+    parsing.active = false;
+    return value;
+}
+
 pare_status pare_json_parse(const char *text, size_t length, const char *where, pare_json **out)
 {
     const size_t flags = JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY;
-    json_error_t error;
-    *out = json_loadb(text, length, flags, &error);
+    const bool failed_before = allocation_failed;
+    json_error_t error = {.line = -1}; /* jansson may leave it as it is */
+    allocation_failed = false;
+    *out = load(text, length, flags, &error);
     /* Hugging Face writes int(1e30) for "no limit": integers past 64 bits are read as reals, and
      * so is then every number of that text; pare_json_as_int takes whole reals. */
-    if (!*out && json_error_code(&error) == json_error_numeric_overflow)
-        *out = json_loadb(text, length, flags | JSON_DECODE_INT_AS_REAL, &error);
+    if (!*out && !allocation_failed && json_error_code(&error) == json_error_numeric_overflow)
+        *out = load(text, length, flags | JSON_DECODE_INT_AS_REAL, &error);
+    const bool failed = allocation_failed;
+    allocation_failed = failed_before;
     if (*out)
         return PARE_OK;
-    if (json_error_code(&error) == json_error_out_of_memory)
+    if (failed)
         return pare_fail(PARE_MEMORY, "%s: out of memory for its JSON (%zu bytes)", where, length);
     return pare_fail(PARE_INPUT, "%s:%d: invalid JSON: %s", where, error.line, error.text);
 }
@@ -202,6 +271,7 @@ static char *utf8_repaired(const char *text)
     char *copy = pare_calloc(strlen(text) + 1, 3);
     char *end = copy;
     const char *s = text;
+    allocation_failed = allocation_failed || !copy;
     while (copy && *s) {
         size_t n = utf8_length((const unsigned char *)s);
         memcpy(end, n ? s : "\xef\xbf\xbd", n ? n : 3);
@@ -217,32 +287,32 @@ static pare_json *new_string(const char *text)
     if (!text)
         return json_null();
     if (utf8_valid(text))
-        return made(json_string_nocheck(text));
+        return json_string_nocheck(text);
     char *repaired = utf8_repaired(text);
     pare_json *value = repaired ? json_string_nocheck(repaired) : NULL;
     pare_free(repaired);
-    return made(value);
+    return value;
 }
 
 /* JSON has no NaN and no infinity. */
 static pare_json *new_double(double value)
 {
-    return isfinite(value) ? made(json_real(value)) : json_null();
+    return isfinite(value) ? json_real(value) : json_null();
 }
 
 pare_json *pare_json_new_object(void)
 {
-    return made(json_object());
+    return json_object();
 }
 
 pare_json *pare_json_new_array(void)
 {
-    return made(json_array());
+    return json_array();
 }
 
 pare_json *pare_json_copy(const pare_json *value)
 {
-    return value ? made(json_deep_copy(value)) : json_null();
+    return value ? json_deep_copy(value) : json_null();
 }
 
 /* jansson takes the value over even where it fails. */
@@ -250,7 +320,7 @@ void pare_json_set(pare_json *object, const char *key, pare_json *value)
 {
     char *repaired = utf8_valid(key) ? NULL : utf8_repaired(key);
     if (json_object_set_new(object, repaired ? repaired : key, value) != 0)
-        made(NULL);
+        allocation_failed = true;
     pare_free(repaired);
 }
 
@@ -261,7 +331,7 @@ void pare_json_set_string(pare_json *object, const char *key, const char *value)
 
 void pare_json_set_int(pare_json *object, const char *key, int64_t value)
 {
-    pare_json_set(object, key, made(json_integer(value)));
+    pare_json_set(object, key, json_integer(value));
 }
 
 void pare_json_set_double(pare_json *object, const char *key, double value)
@@ -277,7 +347,7 @@ void pare_json_set_bool(pare_json *object, const char *key, bool value)
 void pare_json_append(pare_json *array, pare_json *value)
 {
     if (json_array_append_new(array, value) != 0)
-        made(NULL);
+        allocation_failed = true;
 }
 
 void pare_json_append_string(pare_json *array, const char *value)
@@ -287,7 +357,7 @@ void pare_json_append_string(pare_json *array, const char *value)
 
 void pare_json_append_int(pare_json *array, int64_t value)
 {
-    pare_json_append(array, made(json_integer(value)));
+    pare_json_append(array, json_integer(value));
 }
 
 void pare_json_append_double(pare_json *array, double value)
@@ -322,6 +392,13 @@ static int growing_add(const char *piece, size_t size, void *context)
     memcpy(g->text + g->size, piece, size);
     g->size += size;
     return 0;
+}
+
+pare_status pare_json_status(void)
+{
+    const bool failed = allocation_failed;
+    allocation_failed = false;
+    return failed ? pare_fail(PARE_MEMORY, "out of memory for a JSON value") : PARE_OK;
 }
 
 char *pare_json_dump(const pare_json *value, int indent, int digits)

@@ -63,5 +63,7 @@ pare_json *pare_json_copy(const pare_json *value); /* NULL: null */
 /* The text, to be given to pare_free; NULL with PARE_MEMORY set. indent 0 = one line; digits is
  * the precision of reals: 9 for floats, 17 for metrics. Keys stay in the order they were set. */
 char *pare_json_dump(const pare_json *value, int indent, int digits);
+/* For values that no dump follows: PARE_MEMORY if one could not be made since the last of both. */
+pare_status pare_json_status(void);
 
 #endif

@@ -5,6 +5,7 @@
 #include "core/hdf5_session.h"
 #include "core/store_hdf5.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -172,12 +173,12 @@ pare_status pare_hdf5_write(pare_output *out, pare_extent *extents, const pare_a
 {
     pare_hdf5_session work;
     writer w = {-1, -1, -1, extents, 0};
-    bool good = pare_hdf5_begin(&work, NULL, out) && writer_open(&w, work.fapl);
+    const char *path = pare_output_temporary(out);
+    bool good = pare_hdf5_begin(&work, path, NULL, out) && writer_open(&w, work.fapl);
     for (size_t i = 0; good && i < n_attributes; i++)
         good = write_attribute(&w, &attributes[i]);
     for (size_t i = 0; good && i < n_arrays; i++)
         good = write_array(&w, &arrays[i]) && pare_output_status(out) == PARE_OK;
-    const char *path = pare_output_temporary(out);
     pare_status status = good ? PARE_OK : pare_hdf5_fail(&work, PARE_INTERNAL, path);
     if (!writer_close(&w) && good)
         status = pare_hdf5_fail(&work, PARE_INTERNAL, path);
@@ -395,12 +396,12 @@ pare_status pare_hdf5_list(const char *path, pare_contents *found)
     pare_hdf5_session work;
     scanner s = {.path = path, .found = found, .prefix = ""};
     hsize_t k = 0, link = 0;
-    bool good = pare_hdf5_begin(&work, found->in, NULL);
+    bool good = pare_hdf5_begin(&work, path, found->in, NULL);
     hid_t f = good ? H5Fopen("pare", H5F_ACC_RDONLY, work.fapl) : -1;
     good = f >= 0 && H5Aiterate2(f, H5_INDEX_NAME, H5_ITER_NATIVE, &k, scan_attribute, &s) >= 0;
     good = good && H5Literate(f, H5_INDEX_NAME, H5_ITER_NATIVE, &link, scan_link, &s) >= 0;
     pare_status status = PARE_OK;
-    if (!good && s.status != PARE_OK && work.status == PARE_OK)
+    if (!good && s.status != PARE_OK && work.status == PARE_OK && errno != ENOMEM)
         status = s.status;
     else if (!good)
         status = pare_hdf5_fail(&work, PARE_INPUT, path);

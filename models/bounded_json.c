@@ -4,7 +4,7 @@
 #include "core/file.h"
 #include "core/memory.h"
 
-enum { MAX_FILE = 32 << 20, MAX_MARKS = 600000 };
+enum { MAX_FILE = 32 << 20, MAX_MARKS = 480000 };
 
 /* Every value but the first follows one of these marks. Those inside strings count as well: a
  * multilingual vocabulary still stays below half of the limit. */

@@ -8,7 +8,7 @@
 
 #include "core/json.h"
 
-/* As pare_json_parse; more than 600,000 commas, colons and brackets are PARE_INPUT. */
+/* As pare_json_parse; more than 480,000 commas, colons and brackets are PARE_INPUT. */
 pare_status pare_bounded_json_parse(const char *text, size_t length, const char *where,
                                     pare_json **out);
 /* The same of a file of at most 32 MiB. */

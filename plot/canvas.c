@@ -4,12 +4,14 @@
  * text: with hinting off, a text is as wide there as in SVG and in PNG at any scale. */
 #include "plot/canvas.h"
 
+#include <errno.h>
 #include <math.h>
 #include <string.h>
 
 #include <cairo-svg.h>
 #include <cairo.h>
 
+#include "core/library_guard.h"
 #include "core/memory.h"
 
 static const double most_pixels = 16e6;
@@ -19,6 +21,7 @@ struct pare_canvas {
     pare_canvas_format format;
     pare_text *out;
     cairo_t *cairo;
+    cairo_status_t measured; /* what the context before the page's came to */
 };
 
 /* ---- The page ---- */
@@ -31,8 +34,10 @@ static void use_surface(pare_canvas *canvas, cairo_surface_t *surface)
     cairo_font_options_set_hint_style(options, CAIRO_HINT_STYLE_NONE);
     cairo_font_options_set_hint_metrics(options, CAIRO_HINT_METRICS_OFF);
     cairo_font_options_set_antialias(options, CAIRO_ANTIALIAS_GRAY);
-    if (canvas->cairo)
+    if (canvas->cairo) {
+        canvas->measured = cairo_status(canvas->cairo);
         cairo_destroy(canvas->cairo);
+    }
     canvas->cairo = cairo_create(surface);
     cairo_surface_destroy(surface); /* the context holds it */
     cairo_set_font_options(canvas->cairo, options);
@@ -47,6 +52,7 @@ pare_canvas *pare_canvas_new(pare_canvas_format format, pare_text *out)
         return NULL;
     canvas->format = format;
     canvas->out = out;
+    pare_library_enter("cairo", "a chart");
     use_surface(canvas, cairo_image_surface_create(CAIRO_FORMAT_A8, 1, 1));
     return canvas;
 }
@@ -252,7 +258,7 @@ static pare_status fail_cairo(cairo_status_t status)
 static cairo_status_t write_page(pare_canvas *canvas)
 {
     cairo_surface_t *page = cairo_surface_reference(cairo_get_target(canvas->cairo));
-    cairo_status_t status = cairo_status(canvas->cairo);
+    cairo_status_t status = canvas->measured ? canvas->measured : cairo_status(canvas->cairo);
     if (status == CAIRO_STATUS_SUCCESS && canvas->format == PARE_CANVAS_PNG)
         status = cairo_surface_write_to_png_stream(page, take_bytes, canvas->out);
     cairo_destroy(canvas->cairo);
@@ -272,6 +278,9 @@ pare_status pare_canvas_finish(pare_canvas *canvas, pare_status drawn)
         status = write_page(canvas);
     else
         cairo_destroy(canvas->cairo);
+    if (errno == ENOMEM) /* which may look like success, with a shape left out */
+        status = CAIRO_STATUS_NO_MEMORY;
+    pare_library_leave();
     pare_free(canvas);
     if (drawn != PARE_OK)
         return drawn;

@@ -29,7 +29,7 @@ tsan-test: export TSAN_OPTIONS = ignore_noninstrumented_modules=1 $(TSAN)
 tsan-test:
 	$(call again,tsan,-fsanitize=thread,run-tests CC=$(CLANG))
 # What takes minutes under valgrind is left to asan-test; libgomp keeps its team until the end.
-SLOW = %bert %gemm %hostile %damage %store %table %tokenizer %faults %full
+SLOW = %bert %gemm %hostile %damage %store %table %tokenizer %faults %full %out_of_memory %growth
 valgrind-test: $(or $(NAMED),$(filter-out $(SLOW),$(TESTS)))
 	@UNDER="valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
 	    --suppressions=tests/valgrind.suppress" tests/run.sh $^
