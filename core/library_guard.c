@@ -73,7 +73,6 @@ void pare_library_guard(void)
     action.sa_flags = sigaltstack(&stack, NULL) == 0 ? (int)(SA_RESETHAND | SA_ONSTACK)
                                                      : (int)SA_RESETHAND;
     sigaction(SIGSEGV, &action, NULL);
-    sigaction(SIGBUS, &action, NULL);
     sigaction(SIGABRT, &action, NULL);
     atexit(leave_if_out_of_memory);
 }

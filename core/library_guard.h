@@ -14,7 +14,7 @@
 
 #include <stdbool.h>
 
-/* Catches SIGSEGV, SIGBUS, SIGABRT and exit from here on; for main, on the main thread. A host
+/* Catches SIGSEGV, SIGABRT and exit from here on; for main, on the main thread. A host
  * program of libpare, whose signals are its own, does without. */
 void pare_library_guard(void);
 

@@ -464,5 +464,6 @@ int main(int argc, char **argv)
         if (c->hdf5 || getenv("PARE_TORTURE"))
             tests[n++] = test;
     }
-    return _cmocka_run_group_tests("out of memory", tests, n, FAIL_INTERPOSED ? set_up : NULL, NULL);
+    return _cmocka_run_group_tests("out of memory", tests, n, FAIL_INTERPOSED ? set_up : NULL,
+                                   NULL);
 }
