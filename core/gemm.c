@@ -18,13 +18,14 @@
  *   1. The shared side is packed whole, by all threads.
  *   2. C is cut into tasks, which the threads take in turn. A task goes through k in blocks; of
  *      each it packs its own side's part, which stays in its core's L2 cache, and lets every
- *      shared panel meet every own panel.
+ *      shared panel meet every own panel. (Few shared columns meet rows of A where they lie.)
  * Only the depth of a block of k can be seen in the bits, and it follows from k alone. So tasks may
  * be cut as the number of threads suggests. */
 enum {
     OWN_MAX = 128,        /* own rows or columns of a task: x 768 floats are 3/8 of a 1 MiB L2 */
     BLIS_MAX = 384,       /* the same where BLIS packs both sides in every task */
     PACK_GROUP = 48,      /* shared rows or columns at least, packed by one tile of phase 1 */
+    DIRECT_MAX = 256,     /* shared columns, up to which packing A costs more than it saves */
     SERIAL_WORK = 1 << 22 /* multiplications: about 50 us, not worth waking a team for */
 };
 
@@ -48,6 +49,7 @@ typedef struct product {
     int64_t depth; /* of a block of k; the last may be less deep */
     side a, b;
     const side *shared, *own;
+    bool direct; /* the own side is A, and is read where it lies */
     real *packed_shared; /* [blocks of k][panels][depth][panel] */
     real *packed_own;    /* one task's block, for each thread */
     int64_t packed_own_size;
@@ -197,7 +199,8 @@ static void run_tile(const block *k, int64_t i, int64_t j)
     pare_gemm_tile tile = {
         .c = p->c + (t->i0 + i) * p->ldc + t->j0 + j,
         .ldc = p->ldc,
-        .a = k->a + i * k->depth,
+        .a = k->a + i * (p->direct ? p->a.stride : k->depth),
+        .lda = p->direct ? p->a.stride : 0,
         .b = k->b + j * k->depth,
         .depth = k->depth,
         .rows = smaller(p->a.panel, t->rows - i),
@@ -253,7 +256,10 @@ static void run_task(product *p, int64_t number)
             packed_depth(p->with, k0) * round_up(p->shared->count, p->shared->panel);
         k.a = own_a ? own : shared;
         k.b = own_a ? shared : own;
-        pack(p->own, own, own_start, own_count, k0, depth);
+        if (p->direct)
+            k.a = p->a.from + own_start * p->a.stride + k0;
+        else
+            pack(p->own, own, own_start, own_count, k0, depth);
         if (k.first)
             await_shared(p);
         run_block(&k);
@@ -361,6 +367,7 @@ void pare_gemm(real *c, int64_t ldc, const real *a, int64_t lda, bool a_transpos
     cut_tasks(own, shared, use_blis() ? BLIS_MAX : OWN_MAX, serial ? 1 : pare_threads());
     p.own = own;
     p.shared = shared;
+    p.direct = with->direct && own == &p.a && p.a.along && n <= DIRECT_MAX;
     if (use_blis()) {
         pare_blis_start();
         run_tiles(serial, count_tasks(&p), run_blis_task, &p);

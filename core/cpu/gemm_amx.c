@@ -133,7 +133,7 @@ static void peak(int64_t rounds)
 }
 
 const pare_gemm_kernels KERNELS = {
-    TILE, TILE, 2, REGISTER, run, pack_a, pack_b, peak,
+    TILE, TILE, 2, REGISTER, false, run, pack_a, pack_b, peak,
     4 * 2 * REGISTER * REGISTER * 2 * REGISTER};
 
 #endif

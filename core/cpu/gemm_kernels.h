@@ -22,7 +22,8 @@
 typedef struct pare_gemm_tile {
     real *c;
     int64_t ldc;
-    const real *a; /* one panel, [depth][rows of a whole tile] */
+    const real *a; /* one panel, [depth][rows of a whole tile]; or, with lda, A's rows themselves */
+    int64_t lda;   /* 0: a is packed; else row i is at a + i * lda (tables with `direct`) */
     const real *b; /* one panel, [depth][columns of a whole tile] */
     int64_t depth;
     int64_t rows, columns;
@@ -43,6 +44,7 @@ typedef struct pare_gemm_kernels {
     int64_t rows, columns;
     int64_t pair; /* steps of depth in an element of a panel: 1 or 2 */
     int64_t step; /* a packed depth is a multiple of it, filled up with zeros */
+    bool direct;  /* tiles can read A where it lies, if the depth runs along memory */
     void (*run)(const pare_gemm_tile *tile);
     pare_gemm_pack *pack_a, *pack_b;
     void (*peak)(int64_t rounds); /* multiplies and adds in registers only ... */

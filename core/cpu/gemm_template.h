@@ -46,13 +46,18 @@ INLINE void tile_store(int rows, const vector *left, const vector *right, const 
     }
 }
 
-/* `rows` is a constant wherever this is inlined, so that all sums are registers. */
-INLINE void tile_run(int rows, const pare_gemm_tile *t)
+/* `rows` and `direct` are constants wherever this is inlined, so that all sums are registers. Three
+ * rows of A that is not packed share a register, as addresses have room for a base, a stride and
+ * its double. */
+INLINE void tile_run(int rows, bool direct, const pare_gemm_tile *t)
 {
     const real *restrict a = t->a, *restrict b = t->b;
     const char *ahead = t->ahead;
-    int64_t ahead_step = t->ahead_step;
+    int64_t ahead_step = t->ahead_step, lda = t->lda;
+    const real *third[(TILE_ROWS + 2) / 3];
     vector left[TILE_ROWS], right[TILE_ROWS];
+    UNROLL for (int i = 0; i < rows; i += 3)
+        third[i / 3] = a + i * lda;
     UNROLL for (int i = 0; i < rows; i++) {
         left[i] = right[i] = (vector){0};
         __builtin_prefetch(t->c + i * t->ldc, 1);
@@ -65,9 +70,12 @@ INLINE void tile_run(int rows, const pare_gemm_tile *t)
         __builtin_prefetch(ahead, 0, 2);
         ahead += ahead_step;
         UNROLL for (int i = 0; i < rows; i++) {
-            STEP(left[i], a[i], b_left);
-            STEP(right[i], a[i], b_right);
+            const real x = direct ? third[i / 3][i % 3 * lda] : a[i];
+            STEP(left[i], x, b_left);
+            STEP(right[i], x, b_right);
         }
+        UNROLL for (int i = 0; direct && i < rows; i += 3)
+            third[i / 3]++;
     }
     tile_store(rows, left, right, t);
 }
@@ -76,7 +84,11 @@ INLINE void tile_run(int rows, const pare_gemm_tile *t)
 #define TILE(rows)                                                                                 \
     static __attribute__((noinline)) void tile_##rows(const pare_gemm_tile *t)                     \
     {                                                                                              \
-        tile_run(rows, t);                                                                         \
+        tile_run(rows, false, t);                                                                  \
+    }                                                                                              \
+    static __attribute__((noinline)) void direct_##rows(const pare_gemm_tile *t)                   \
+    {                                                                                              \
+        tile_run(rows, true, t);                                                                   \
     }
 TILE(1) TILE(2) TILE(3) TILE(4)
 #if TILE_ROWS > 4
@@ -88,16 +100,18 @@ TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12)
 
 static void tile_run_rows(const pare_gemm_tile *t)
 {
-    static void (*const by_rows[])(const pare_gemm_tile *) = {
-        NULL, tile_1, tile_2, tile_3, tile_4,
+    static void (*const by_rows[][2])(const pare_gemm_tile *) = {
+#define ROWS(rows) {tile_##rows, direct_##rows},
+        {NULL, NULL}, ROWS(1) ROWS(2) ROWS(3) ROWS(4)
 #if TILE_ROWS > 4
-        tile_5, tile_6,
+        ROWS(5) ROWS(6)
 #endif
 #if TILE_ROWS > 6
-        tile_7, tile_8, tile_9, tile_10, tile_11, tile_12,
+        ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12)
 #endif
+#undef ROWS
     };
-    by_rows[t->rows](t);
+    by_rows[t->rows][t->lda != 0](t);
 }
 
 /* A tile over C's right edge: computed whole beside C, then what belongs to C is moved there with
@@ -198,8 +212,10 @@ static void peak(int64_t rounds)
 }
 
 const pare_gemm_kernels KERNELS = {
-    TILE_ROWS, TILE_COLUMNS, PAIR, 1, run, pack_a, pack_b, peak, 2 * PAIR * LANES * PEAK_CHAINS};
+    TILE_ROWS, TILE_COLUMNS, PAIR, 1, PAIR == 1, run, pack_a, pack_b, peak,
+    2 * PAIR * LANES * PEAK_CHAINS};
 #ifdef ROUNDED
-const pare_gemm_kernels ROUNDED = {TILE_ROWS,      TILE_COLUMNS,   1,    1, run,
-                                   pack_a_rounded, pack_b_rounded, peak, 2 * LANES * PEAK_CHAINS};
+const pare_gemm_kernels ROUNDED = {
+    TILE_ROWS, TILE_COLUMNS, 1, 1, false, run, pack_a_rounded, pack_b_rounded, peak,
+    2 * LANES * PEAK_CHAINS};
 #endif
