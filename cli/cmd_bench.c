@@ -83,14 +83,14 @@ static pare_status print_tables(const pare_options *o, const pare_speed *s)
                          (long long)p->m, (long long)p->n, (long long)p->k, p->gflops,
                          100 * p->gflops / p->peak);
     }
+    PARE_TRY(print_rows(&products));
+    pare_out("\n");
     pare_text_puts(&passes, "pass\tms\tGB/s\tof the memory's triad\n");
     for (int i = 0; i < PARE_SPEED_PASSES; i++) {
         const pare_speed_pass *p = &s->passes[i];
         pare_text_printf(&passes, "%s\t%.2f\t%.1f\t%.0f %%\n", p->name, p->ms, p->gb_per_second,
                          100 * p->gb_per_second / s->triad_gb_per_second);
     }
-    PARE_TRY(print_rows(&products));
-    pare_out("\n");
     PARE_TRY(print_rows(&passes));
     pare_out("\ntraining step  %.1f ms, %.0f tokens/s\nforward pass   %.1f ms\n"
              "one sentence   %.2f ms\n",

@@ -196,11 +196,13 @@ static herr_t keep_reason(unsigned n, const H5E_error2_t *error, void *reason)
 
 pare_status pare_hdf5_fail(const pare_hdf5_session *s, pare_status code, const char *path)
 {
-    const char *reason = errno == ENOMEM ? "out of memory" : "no reason is given";
-    code = errno == ENOMEM ? PARE_MEMORY : code; /* pare_hdf5_begin cleared it */
+    const char *reason = "no reason is given";
+    const bool no_memory = errno == ENOMEM; /* pare_hdf5_begin cleared it */
     hdf5_leaks = true;
     if (s->status != PARE_OK)
         return pare_fail(s->status, "%s", s->message);
     H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_reason, &reason);
+    if (no_memory)
+        return pare_fail(PARE_MEMORY, "%s: out of memory inside HDF5: %s", path, reason);
     return pare_fail(code, "%s: HDF5: %s", path, reason);
 }

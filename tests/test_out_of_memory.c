@@ -80,6 +80,8 @@ static const command commands[] = {
     {.name = "flop-compact", .arguments = "flop compact --model @/gated.h5 --target 0.3 %/m.h5"},
     {.name = "flop-run", .arguments = FLOP_RUN, .others = 30},
     {.name = "latency", .arguments = "latency @/model.h5 @/gated.h5" ON "--batch 1 --rounds 5"},
+    {.name = "bench", .arguments = "bench --model @/model.h5 --rounds 1 --threads 1",
+     .first = 20, .others = 20},
     {.name = "sweep", .arguments = "sweep --model @/model.h5" ON
                                    "--grid drop-layers=none,top:1 --seeds 1 --output %/run"
                                    " --max-steps 1 --batch-size 8 --no-latency",
@@ -254,12 +256,13 @@ static const char *judge(const trial *t, int status, const char *run)
     comparison c = {.run = run, .reference = status == PARE_OK ? t->reference : NULL};
     test_path(path, home, "err");
     char *err = test_file_read(path, NULL), *error = strstr(err, "error: ");
+    const char *memory = error ? strstr(error, "memory") : NULL;
     compare(&c, "");
     fault[0] = '\0';
     if (status != PARE_OK && status != PARE_MEMORY)
         snprintf(fault, sizeof fault, "exit %d: %.200s", status, error ? error : err);
     else if (status != PARE_OK &&
-             (!error || !strstr(error, "memory") || !strstr(error, "\nhelp: ")))
+             (!memory || memory > strchr(error, '\n') || !strstr(memory, "\nhelp: ")))
         snprintf(fault, sizeof fault, "says: %.200s", err);
     else if (c.fault[0])
         snprintf(fault, sizeof fault, "%s", c.fault);
