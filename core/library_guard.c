@@ -13,6 +13,7 @@ enum { STACK = 1 << 16 };
 
 static _Thread_local const char *volatile inside; /* the library at work; or NULL */
 static _Thread_local const char *volatile task;
+static const char *volatile suspect; /* a library that ran out of memory: the heap may be hurt */
 
 void pare_library_enter(const char *library, const char *what)
 {
@@ -23,6 +24,8 @@ void pare_library_enter(const char *library, const char *what)
 
 void pare_library_leave(void)
 {
+    if (errno == ENOMEM)
+        suspect = inside;
     inside = NULL;
 }
 
@@ -43,23 +46,33 @@ static void say(const char *text)
     }
 }
 
-static void leave_if_out_of_memory(void)
+static void leave_for(const char *library)
 {
-    if (!inside || errno != ENOMEM)
-        return;
-    say("error: ");
-    say(task);
-    say(": out of memory inside ");
-    say(inside);
+    say("\nerror: "); /* the library may have been in the middle of a line */
+    if (inside) {
+        say(task);
+        say(": ");
+    }
+    say("out of memory inside ");
+    say(library);
     say(", which cannot go on after that\n"
         "help: free some memory and try again; files under their final names are whole\n");
     _exit(PARE_MEMORY);
 }
 
-/* Any other crash is that of the default handler, which is back in its place. */
+static void on_exit_inside(void)
+{
+    if (inside && errno == ENOMEM)
+        leave_for(inside);
+}
+
+/* A heap that was damaged shows later, to whoever uses it next. Any other crash is that of the
+ * default handler, which is back in its place. */
 static void on_crash(int number)
 {
-    leave_if_out_of_memory();
+    on_exit_inside();
+    if (suspect)
+        leave_for(suspect);
     raise(number); /* when this handler is done, at the place of the fault */
 }
 
@@ -74,5 +87,5 @@ void pare_library_guard(void)
                                                      : (int)SA_RESETHAND;
     sigaction(SIGSEGV, &action, NULL);
     sigaction(SIGABRT, &action, NULL);
-    atexit(leave_if_out_of_memory);
+    atexit(on_exit_inside);
 }

@@ -6,8 +6,8 @@
  * of them, in hundreds of places. cairo 1.16 and libpng have some such places too
  * (docs/reliability.md). No file under a final name is harmed, as pare writes to temporary ones
  * alone; but a crash tells nobody what to do. So pare says when such a library is at work, and a
- * program may ask that a crash meanwhile, after an allocation that failed, becomes a message and
- * exit code 5. Any other crash stays what it is.
+ * program may ask that a crash meanwhile or later, after an allocation that failed there, becomes a
+ * message and exit code 5. Any other crash stays what it is.
  */
 #ifndef PARE_CORE_LIBRARY_GUARD_H
 #define PARE_CORE_LIBRARY_GUARD_H

@@ -248,6 +248,13 @@ static void prepare(const command *c, const char *run)
     }
 }
 
+/* The line of the program's own error; the C library may have had something to say before it. */
+static char *find_error(char *err)
+{
+    char *line = strncmp(err, "error: ", 7) == 0 ? err : strstr(err, "\nerror: ");
+    return line && *line == '\n' ? line + 1 : line;
+}
+
 /* What is wrong with how a run ended; an empty string: nothing. */
 static const char *judge(const trial *t, int status, const char *run)
 {
@@ -255,7 +262,7 @@ static const char *judge(const trial *t, int status, const char *run)
     char path[TEST_PATH];
     comparison c = {.run = run, .reference = status == PARE_OK ? t->reference : NULL};
     test_path(path, home, "err");
-    char *err = test_file_read(path, NULL), *error = strstr(err, "error: ");
+    char *err = test_file_read(path, NULL), *error = find_error(err);
     const char *memory = error ? strstr(error, "memory") : NULL;
     compare(&c, "");
     fault[0] = '\0';
@@ -346,6 +353,23 @@ static int crash(bool inside, int error, int number)
     return test_wait(pid);
 }
 
+/* The same once the library was left: what it did to the heap shows then. */
+static int crash_later(int error)
+{
+    fflush(NULL);
+    const pid_t pid = fork();
+    if (pid == 0) {
+        assert_non_null(freopen("/dev/null", "w", stderr));
+        pare_library_guard();
+        pare_library_enter("HDF5", "a.h5");
+        errno = error;
+        pare_library_leave();
+        raise(SIGABRT);
+        _exit(99);
+    }
+    return test_wait(pid);
+}
+
 static void test_crashes(void **state)
 {
     (void)state;
@@ -355,6 +379,8 @@ static void test_crashes(void **state)
     assert_int_equal(crash(true, EIO, SIGSEGV), -SIGSEGV);
     assert_int_equal(crash(false, ENOMEM, SIGSEGV), -SIGSEGV);
     assert_int_equal(crash(false, ENOMEM, SIGABRT), -SIGABRT);
+    assert_int_equal(crash_later(ENOMEM), PARE_MEMORY);
+    assert_int_equal(crash_later(EIO), -SIGABRT);
 }
 
 /* ---- inputs ---- */
