@@ -65,8 +65,8 @@ head("removed", "against", "pairs", "mean difference over the tasks", "95 % inte
 for target in ("0.3", "0.5", "0.7"):
     for other in ("svd", "svdglobal"):
         d = differences(other, target)
-        if d:
-            seeds = [x for x in (seed_mean(other, target, s) for s in "123") if x is not None]
+        seeds = [x for x in (seed_mean(other, target, s) for s in "123") if x is not None]
+        if seeds:
             m, half = st.mean(seeds), interval(seeds)
             print(f"| {target} | {other} | {len(d)} | {m:+.2f} |"
                   f" {m - half:+.2f} … {m + half:+.2f} |")
