@@ -28,6 +28,8 @@ import subprocess
 import sys
 import time
 
+import peers
+
 NEEDS = ["torch==2.13.0", "transformers==5.23.0", "onnx", "onnxruntime", "onnxscript", "openvino",
          "scipy", "scikit-learn"]
 MODULES = "torch, transformers, onnxruntime, openvino, onnxscript"
@@ -36,23 +38,6 @@ EVALUATION_BATCH = 64
 
 def say(text):
     print(text, file=sys.stderr, flush=True)
-
-
-def restart_with_peers(args):
-    """In an interpreter that has the other engines."""
-    for python in (sys.executable, os.path.join(args.venv, "bin", "python")):
-        if os.path.exists(python) and subprocess.run(
-                [python, "-c", "import " + MODULES], stderr=subprocess.DEVNULL,
-                check=False).returncode == 0:
-            break
-    else:
-        say(f"installing {' '.join(NEEDS)} into {args.venv}")
-        subprocess.run([sys.executable, "-m", "venv", args.venv], check=True)
-        python = os.path.join(args.venv, "bin", "python")
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *NEEDS], check=True,
-                       stdout=sys.stderr)
-    os.environ["PARE_PEERS"] = "1"
-    os.execv(python, [python, "-W", "ignore", *sys.argv])
 
 
 # --- models and sentences ------------------------------------------------------------------------
@@ -268,7 +253,9 @@ def main():
     p.add_argument("--output", help="the tables as Markdown; default: standard output")
     args = p.parse_args()
     if "PARE_PEERS" not in os.environ:
-        restart_with_peers(args)
+        os.environ["PARE_PEERS"] = "1"
+        python = peers.find_python(MODULES, NEEDS, args.venv)
+        os.execv(python, [python, "-W", "ignore", *sys.argv])
     os.environ.setdefault("OMP_NUM_THREADS", str(args.threads))
     import torch
     import transformers

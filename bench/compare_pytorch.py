@@ -34,6 +34,8 @@ import sys
 import tempfile
 import time
 
+import peers
+
 # This driver uses the standard library only: the peak memory Linux reports for a child counts
 # the parent's pages until exec, so the parent must stay small.
 
@@ -54,22 +56,7 @@ def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
-# --- the PyTorch side's interpreter and inputs -------------------------------------------------
-
-def find_python(args):
-    """An interpreter that imports torch and transformers, made with pip where there is none."""
-    for python in (sys.executable, os.path.join(args.venv, "bin", "python")):
-        if os.path.exists(python) and subprocess.run(
-                [python, "-c", "import torch, transformers, scipy, sklearn"],
-                stderr=subprocess.DEVNULL, check=False).returncode == 0:
-            return python
-    say(f"installing {' '.join(NEEDS)} into {args.venv}")
-    subprocess.run([sys.executable, "-m", "venv", args.venv], check=True)
-    python = os.path.join(args.venv, "bin", "python")
-    subprocess.run([python, "-m", "pip", "install", "--quiet", *shlex.split(args.pip_args),
-                    *NEEDS], check=True, stdout=sys.stderr)
-    return python
-
+# --- the PyTorch side's inputs -----------------------------------------------------------------
 
 def prepare_models(torch, args):
     """Hugging Face directories with a two-class head, so that both sides start equal."""
@@ -433,7 +420,9 @@ def main():
         temporary = tempfile.TemporaryDirectory(prefix="pare-compare-")
         args.work = temporary.name
     os.makedirs(args.work, exist_ok=True)
-    args.python, before = find_python(args), load()
+    args.python = peers.find_python("torch, transformers, scipy, sklearn", NEEDS, args.venv,
+                                    shlex.split(args.pip_args))
+    before = load()
     subprocess.run([args.python, os.path.abspath(__file__), "--prepare", "--work", args.work,
                     "--data", args.data, "--minilm", args.minilm, "--seed", str(args.seed),
                     "--steps", str(args.steps), "--models", ",".join(args.models)], check=True)

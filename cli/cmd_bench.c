@@ -55,21 +55,6 @@ static pare_status print_json(const pare_options *o, const pare_speed *s)
     return pare_out_json(result);
 }
 
-static pare_status print_rows(pare_text *rows)
-{
-    pare_text table = {0};
-    if (rows->bytes)
-        pare_columns_add(&table, rows->bytes);
-    pare_status status = pare_text_status(rows);
-    if (status == PARE_OK)
-        status = pare_text_status(&table);
-    if (status == PARE_OK)
-        status = pare_out_bytes(table.bytes, table.n);
-    pare_text_free(&table);
-    pare_text_free(rows);
-    return status;
-}
-
 static pare_status print_tables(const pare_options *o, const pare_speed *s)
 {
     pare_text products = {0}, passes = {0};
@@ -83,7 +68,7 @@ static pare_status print_tables(const pare_options *o, const pare_speed *s)
                          (long long)p->m, (long long)p->n, (long long)p->k, p->gflops,
                          100 * p->gflops / p->peak);
     }
-    PARE_TRY(print_rows(&products));
+    PARE_TRY(pare_columns_print(&products));
     pare_out("\n");
     pare_text_puts(&passes, "pass\tms\tGB/s\tof the memory's triad\n");
     for (int i = 0; i < PARE_SPEED_PASSES; i++) {
@@ -91,7 +76,7 @@ static pare_status print_tables(const pare_options *o, const pare_speed *s)
         pare_text_printf(&passes, "%s\t%.2f\t%.1f\t%.0f %%\n", p->name, p->ms, p->gb_per_second,
                          100 * p->gb_per_second / s->triad_gb_per_second);
     }
-    PARE_TRY(print_rows(&passes));
+    PARE_TRY(pare_columns_print(&passes));
     pare_out("\ntraining step  %.1f ms, %.0f tokens/s\nforward pass   %.1f ms\n"
              "one sentence   %.2f ms\n",
              s->step_ms, 1e3 * (double)s->tokens / s->step_ms, s->forward_ms, s->answer_ms);
@@ -104,18 +89,7 @@ static pare_status open_model(const pare_options *o, pare_model **model)
     if (!o->model)
         return pare_speed_bert_base(model);
     PARE_TRY(pare_model_open(o->model, model));
-    if ((*model)->n_labels > 1)
-        return PARE_OK;
-    pare_model *headed = NULL;
-    const pare_config config = (*model)->config;
-    const pare_status status = pare_model_new(&config, true, 2, &headed);
-    if (status == PARE_OK) {
-        pare_model_initialize(headed, 1);
-        pare_model_copy_same(headed, *model);
-    }
-    pare_model_free(*model);
-    *model = headed;
-    return status;
+    return (*model)->n_labels > 1 ? PARE_OK : pare_model_ensure_head(*model, 2, 1, NULL);
 }
 
 pare_status pare_command_bench(const pare_options *o)

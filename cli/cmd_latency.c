@@ -76,7 +76,7 @@ static pare_status print_json(const pare_options *o, const pare_latency_plan *pl
 static pare_status print_table(const pare_options *o, const pare_latency_plan *plan,
                                const pare_latency *results)
 {
-    pare_text rows = {0}, table = {0};
+    pare_text rows = {0};
 
     pare_text_puts(&rows, "model\tbatch\ttokens\tms\tms p95\texamples/s\ttime / first\t95 %\n");
     for (int size = 0; size < plan->n_batch_sizes; size++)
@@ -87,16 +87,7 @@ static pare_status print_table(const pare_options *o, const pare_latency_plan *p
                              l->ms_p95, l->examples_per_second, l->ratio, l->ratio_low,
                              l->ratio_high);
         }
-    if (rows.bytes)
-        pare_columns_add(&table, rows.bytes);
-    pare_status status = pare_text_status(&rows);
-    if (status == PARE_OK)
-        status = pare_text_status(&table);
-    if (status == PARE_OK)
-        status = pare_out_bytes(table.bytes, table.n);
-    pare_text_free(&table);
-    pare_text_free(&rows);
-    return status;
+    return pare_columns_print(&rows);
 }
 
 pare_status pare_command_latency(const pare_options *o)

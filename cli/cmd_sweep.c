@@ -141,19 +141,16 @@ static pare_status write_json(const pare_json *object, const char *folder)
 
 static pare_status print_table(const pare_sweep_findings *f)
 {
-    pare_text rows = {0}, table = {0};
+    pare_text rows = {0}, words = {0};
 
     pare_sweep_rows(f, false, &rows);
-    pare_status status = pare_text_status(&rows);
-    if (status == PARE_OK) {
-        pare_columns_add(&table, rows.bytes);
-        pare_sweep_words(f, &table);
-        status = pare_text_status(&table);
-    }
+    pare_sweep_words(f, &words);
+    pare_status status = pare_columns_print(&rows);
     if (status == PARE_OK)
-        status = pare_out_bytes(table.bytes, table.n);
-    pare_text_free(&table);
-    pare_text_free(&rows);
+        status = pare_text_status(&words);
+    if (status == PARE_OK)
+        status = pare_out_bytes(words.bytes, words.n);
+    pare_text_free(&words);
     return status;
 }
 

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "cli/console.h"
+
 enum { MOST_COLUMNS = 64, GAP = 2 };
 
 typedef struct column {
@@ -70,4 +72,20 @@ void pare_columns_add(pare_text *out, const char *rows)
         c = cell[n] != '\t' ? 0 : c < MOST_COLUMNS ? c + 1 : MOST_COLUMNS;
         cell += n + (cell[n] != '\0');
     }
+}
+
+pare_status pare_columns_print(pare_text *rows)
+{
+    pare_text table = {0};
+    pare_status status = pare_text_status(rows);
+
+    if (status == PARE_OK) {
+        pare_columns_add(&table, rows->bytes);
+        status = pare_text_status(&table);
+    }
+    if (status == PARE_OK)
+        status = pare_out_bytes(table.bytes, table.n);
+    pare_text_free(&table);
+    pare_text_free(rows);
+    return status;
 }

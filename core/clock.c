@@ -27,3 +27,10 @@ void pare_sort_doubles(double *values, int64_t n)
 {
     qsort(values, (size_t)n, sizeof *values, rising);
 }
+
+double pare_quantile(const double *values, int64_t n, double q)
+{
+    const double place = q * (double)(n - 1);
+    const int64_t below = (int64_t)place, above = below + 1 < n ? below + 1 : below;
+    return values[below] + (place - (double)below) * (values[above] - values[below]);
+}

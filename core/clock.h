@@ -13,4 +13,7 @@ double pare_seconds_left(double limit, double began);
 /* values[n] become rising; without NaN. */
 void pare_sort_doubles(double *values, int64_t n);
 
+/* The q-th part of values[n], which are sorted; between two of them a straight line. */
+double pare_quantile(const double *values, int64_t n, double q);
+
 #endif

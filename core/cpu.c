@@ -2,6 +2,7 @@
 
 #include <stdatomic.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -128,14 +129,15 @@ const char *pare_bf16_name(pare_bf16 bf16)
 
 const char *pare_cpu_paths(void)
 {
-    static const char *const lists[PARE_ISA_COUNT] = {
-        "portable blis", "portable avx2 blis", "portable avx2 avx512 blis"};
-    static const char *const with_bf16[4] = {
-        "portable avx2 avx512 blis", "portable avx2 avx512 avx512bf16 blis",
-        "portable avx2 avx512 amx blis", "portable avx2 avx512 avx512bf16 amx blis"};
-    if (best_isa() != PARE_ISA_AVX512)
-        return lists[best_isa()];
-    return with_bf16[has_bf16(PARE_BF16_AVX512) + 2 * has_bf16(PARE_BF16_AMX)];
+    static _Thread_local char list[64];
+    size_t n = 0;
+    for (int isa = 0; isa <= (int)best_isa(); isa++)
+        n += (size_t)snprintf(list + n, sizeof list - n, "%s ", isa_names[isa]);
+    for (int i = PARE_BF16_AVX512; i < PARE_BF16_COUNT; i++)
+        if (has_bf16((pare_bf16)i))
+            n += (size_t)snprintf(list + n, sizeof list - n, "%s ", bf16_names[i]);
+    snprintf(list + n, sizeof list - n, "blis");
+    return list;
 }
 
 /* ---- What was chosen: one number, so that threads that ask meanwhile see all or nothing ---- */

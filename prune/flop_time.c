@@ -35,7 +35,7 @@ static bool dense_wins(const contest *c)
     for (int i = 0; i < TURNS; i++)
         differences[i] = turn(c);
     pare_sort_doubles(differences, TURNS);
-    return differences[TURNS / 2] > 0;
+    return pare_quantile(differences, TURNS, 0.5) > 0;
 }
 
 bool pare_flop_dense_is_faster(int64_t in, int64_t out, int64_t rank)

@@ -18,14 +18,6 @@ enum { FEW_TURNS = 10, ENOUGH_TURNS = 100, RESAMPLES = 1000 };
 
 /* ---- numbers out of times ---- */
 
-/* The q-th part of values[n], which are sorted; between two of them a straight line. */
-static double quantile(const double *values, int64_t n, double q)
-{
-    const double place = q * (double)(n - 1);
-    const int64_t below = (int64_t)place, above = below + 1 < n ? below + 1 : below;
-    return values[below] + (place - (double)below) * (values[above] - values[below]);
-}
-
 /* The middle 95 % of the medians of resamples of ratios[n]; sample[n] is room to work in. */
 static void bootstrap(const double *ratios, int64_t n, double *sample, pare_latency *out)
 {
@@ -37,11 +29,11 @@ static void bootstrap(const double *ratios, int64_t n, double *sample, pare_late
             sample[i] = ratios[(int64_t)(u * (double)n)];
         }
         pare_sort_doubles(sample, n);
-        medians[r] = quantile(sample, n, 0.5);
+        medians[r] = pare_quantile(sample, n, 0.5);
     }
     pare_sort_doubles(medians, RESAMPLES);
-    out->ratio_low = quantile(medians, RESAMPLES, 0.025);
-    out->ratio_high = quantile(medians, RESAMPLES, 0.975);
+    out->ratio_low = pare_quantile(medians, RESAMPLES, 0.025);
+    out->ratio_high = pare_quantile(medians, RESAMPLES, 0.975);
 }
 
 /* ms[n]: this model's times; first[n]: the first model's in the same turns; room[2n]. */
@@ -56,12 +48,12 @@ static void sum_up(const double *ms, const double *first, int64_t n, double *roo
     }
     pare_sort_doubles(sorted, n);
     out->passes = n;
-    out->ms_median = quantile(sorted, n, 0.5);
-    out->ms_p95 = quantile(sorted, n, 0.95);
+    out->ms_median = pare_quantile(sorted, n, 0.5);
+    out->ms_p95 = pare_quantile(sorted, n, 0.95);
     out->examples_per_second = 1e3 * (double)(n * out->batch) / total;
     bootstrap(ratios, n, sorted, out);
     pare_sort_doubles(ratios, n);
-    out->ratio = quantile(ratios, n, 0.5);
+    out->ratio = pare_quantile(ratios, n, 0.5);
 }
 
 /* ---- turns ---- */

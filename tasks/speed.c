@@ -28,18 +28,22 @@ typedef struct bench {
 
 typedef pare_status timed(bench *b);
 
+static double median_time(bench *b)
+{
+    pare_sort_doubles(b->times, b->plan->rounds);
+    return pare_quantile(b->times, b->plan->rounds, 0.5);
+}
+
 /* The median time of a function in milliseconds, after one call that is not counted. */
 static pare_status time_median(bench *b, timed *function, double *ms)
 {
-    const int64_t n = b->plan->rounds;
     PARE_TRY(function(b));
-    for (int64_t i = 0; i < n; i++) {
+    for (int64_t i = 0; i < b->plan->rounds; i++) {
         const double start = pare_seconds();
         PARE_TRY(function(b));
         b->times[i] = 1e3 * (pare_seconds() - start);
     }
-    pare_sort_doubles(b->times, n);
-    *ms = (b->times[(n - 1) / 2] + b->times[n / 2]) / 2;
+    *ms = median_time(b);
     return PARE_OK;
 }
 
@@ -153,8 +157,7 @@ static pare_status time_pass(bench *b, int which, double *ms)
         pare_arena_release(b->step, mark);
         PARE_TRY(pare_tape_status(&tape));
     }
-    pare_sort_doubles(b->times, b->plan->rounds);
-    *ms = b->times[b->plan->rounds / 2];
+    *ms = median_time(b);
     return PARE_OK;
 }
 

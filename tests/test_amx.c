@@ -64,21 +64,7 @@ static void _tile_dpbf16ps(int sums, int a, int b)
 extern const pare_gemm_kernels pare_gemm_emulated;
 #include "core/cpu/gemm_amx.c"
 
-static void test_emulated(void **state)
-{
-    (void)state;
-    check_kernels(&pare_gemm_emulated);
-}
-#else
-static void test_emulated(void **state)
-{
-    (void)state;
-    skip();
-}
+#define EMULATED &pare_gemm_emulated
 #endif
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_emulated)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+#include "tests/pair_kernels_main.h"

@@ -12,10 +12,9 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "cli/commands.h"
-#include "cli/console.h"
 #include "core/philox.h"
 #include "core/threads.h"
+#include "tests/act_as_pare.h"
 #include "tests/run_tree.h"
 
 enum { TRAIN = 160, DEV = 40, SAVE_STEPS = 5, MOST_ARGUMENTS = 64 };
@@ -409,16 +408,6 @@ static int set_up(void **state)
     make_tiny_model(home, model_path, 2, 0, 300);
     make_tiny_model(home, headed_path, 2, 2, 300);
     return 0;
-}
-
-/* What cli/main.c does, but for pipes. */
-static int act_as_pare(int argc, char **argv)
-{
-    signal(SIGUSR1, SIG_IGN);
-    const pare_status status = pare_program(argc, argv), finished = pare_console_finish();
-    if (status != PARE_OK)
-        pare_console_error(status);
-    return status == PARE_OK ? (int)finished : (int)status;
 }
 
 int main(int argc, char **argv)

@@ -12,10 +12,10 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "cli/console.h"
 #include "core/file.h"
 #include "core/philox.h"
 #include "core/threads.h"
+#include "tests/act_as_pare.h"
 
 enum { KILLS = 24, MANY_KILLS = 100, CELLS = 8 };
 
@@ -482,16 +482,6 @@ static void test_dry_run(void **state)
                               "2 runs\n");
     free(text);
     assert_false(pare_path_exists(folder));
-}
-
-/* What cli/main.c does, but for pipes. */
-static int act_as_pare(int argc, char **argv)
-{
-    signal(SIGUSR1, SIG_IGN);
-    const pare_status status = pare_program(argc, argv), finished = pare_console_finish();
-    if (status != PARE_OK)
-        pare_console_error(status);
-    return status == PARE_OK ? (int)finished : (int)status;
 }
 
 int main(int argc, char **argv)

@@ -71,14 +71,6 @@ static size_t find_text(const char *begin, unsigned char **text)
     return n;
 }
 
-static void read_whole(void)
-{
-    FILE *file = fopen("tests/fuzz/corpus/store/model-tiny", "rb");
-    fuzz_check(file);
-    whole_size = fread(whole, 1, sizeof whole - 1, file);
-    fclose(file);
-}
-
 static void fuzz(const unsigned char *bytes, size_t size)
 {
     static const char *const texts[] = {"{\"model_type\"", "[PAD]\n", "[\"contra\"", "classify",
@@ -86,7 +78,7 @@ static void fuzz(const unsigned char *bytes, size_t size)
     unsigned char *text;
     pare_model *model = NULL;
     if (whole_size == 0)
-        read_whole();
+        whole_size = fuzz_tiny(whole, sizeof whole - 1);
     if (size < 1)
         return;
     memcpy(changed, whole, whole_size);

@@ -23,6 +23,16 @@ static void fuzz_seal(unsigned char *file, size_t size)
     memcpy(file + strlen("pare 00001\nsize 12345678901234567890\ncrc32 "), crc, 8);
 }
 
+/* A model of a few thousand weights, from byte 512 on; its size. */
+FUZZ_UNUSED static size_t fuzz_tiny(unsigned char *bytes, size_t most)
+{
+    FILE *file = fopen("tests/fuzz/corpus/store/model-tiny", "rb");
+    fuzz_check(file);
+    size_t size = fread(bytes, 1, most, file);
+    fclose(file);
+    return size;
+}
+
 /* The path of a file that holds these bytes behind their seal. */
 static const char *fuzz_sealed(const char *name, const unsigned char *bytes, size_t size)
 {
