@@ -80,7 +80,12 @@ void pare_product(pare_tape *t, real *y, const real *x, const pare_tensor *w, co
                     int64_t rows)
 {
     void *workspace = pare_tape_scratch(t, pare_gemm_workspace(rows, w->rows, w->cols));
-    if (workspace && x)
+    if (!workspace || !x)
+        return;
+    if (w->packed && !t->mode.recording)
+        pare_gemm_packed(y, w->rows, x, w->cols, w->packed, rows, w->rows, w->cols, bias,
+                         workspace);
+    else
         pare_gemm(y, w->rows, x, w->cols, false, w->data, w->cols, true, rows, w->rows, w->cols,
                   false, bias, workspace);
 }

@@ -121,6 +121,7 @@ static pare_status open_job(predict_job *job)
     if (!job->arena)
         return PARE_MEMORY;
     PARE_TRY(pare_model_open(job->options->model, &job->model));
+    PARE_TRY(pare_model_pack(job->model));
     PARE_TRY(open_task(job));
     return pare_context(pare_tokenizer_new(&job->model->vocabulary, &job->tokenizer), "%s",
                         job->options->model);

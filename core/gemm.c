@@ -4,13 +4,9 @@
 #include <math.h>
 #include <sched.h>
 #include <stdatomic.h>
-#include <stdio.h>
 
 #include "core/blis.h"
-#include "core/clock.h"
-#include "core/cpu.h"
-#include "core/cpu/gemm_kernels.h"
-#include "core/memory.h"
+#include "core/gemm_path.h"
 #include "core/threads.h"
 
 /* How a product runs (after Goto and van de Geijn 2008, and BLIS). Of A and B, the one with fewer
@@ -26,7 +22,7 @@ enum {
     BLIS_MAX = 384,       /* the same where BLIS packs both sides in every task */
     PACK_GROUP = 48,      /* shared rows or columns at least, packed by one tile of phase 1 */
     DIRECT_MAX = 256,     /* shared columns, up to which packing A costs more than it saves */
-    SERIAL_WORK = 1 << 22 /* multiplications: about 50 us, not worth waking a team for */
+    SERIAL_WORK = 1 << 20 /* multiplications: some 15 us, not worth a team */
 };
 
 /* A's rows or B's columns. */
@@ -38,19 +34,20 @@ typedef struct side {
     int64_t panel; /* rows or columns of a panel */
     int64_t task;  /* ... of a task, whole panels */
     pare_gemm_pack *pack;
+    const real *packed; /* whole, by the caller; NULL: not yet */
 } side;
 
 typedef struct product {
-    const pare_gemm_kernels *with; /* NULL: BLIS */
+    const pare_gemm_kernels *with; /* unless BLIS multiplies */
     real *c;
     const real *bias;
     int64_t ldc, k;
     bool accumulate;
     int64_t depth; /* of a block of k; the last may be less deep */
     side a, b;
-    const side *shared, *own;
+    side *shared, *own;
     bool direct; /* the own side is A, and is read where it lies */
-    real *packed_shared; /* [blocks of k][panels][depth][panel] */
+    real *packed_shared; /* [blocks of k][panels][depth][panel], unless the caller has it */
     real *packed_own;    /* one task's block, for each thread */
     int64_t packed_own_size;
     int64_t pack_tiles;        /* of phase 1 */
@@ -72,26 +69,6 @@ static int64_t round_up(int64_t x, int64_t y)
 static int64_t smaller(int64_t x, int64_t y)
 {
     return x < y ? x : y;
-}
-
-/* The kernels of bf16 in use; NULL: products are of floats. */
-static const pare_gemm_kernels *bf16_kernels;
-
-static const pare_gemm_kernels *kernels(void)
-{
-    static const pare_gemm_kernels *const table[PARE_ISA_COUNT] = {
-        &pare_gemm_portable,
-#if defined(__x86_64__)
-        &pare_gemm_avx2, &pare_gemm_avx512
-#endif
-    };
-    return bf16_kernels ? bf16_kernels : table[pare_cpu_isa()];
-}
-
-/* BLIS has no bf16. */
-static bool use_blis(void)
-{
-    return pare_kernels_blis() && !bf16_kernels;
 }
 
 /* Elements of a packed panel's depth. */
@@ -168,15 +145,24 @@ static int64_t pack_group(const side *s)
     return round_up(PACK_GROUP, s->panel);
 }
 
-static void pack_shared_tile(const product *p, int64_t tile)
+/* Where, in a side that is packed whole, a block of k begins at a panel's first row or column. */
+static int64_t place_of(const product *p, const side *s, int64_t start, int64_t k0)
 {
-    const side *s = p->shared;
+    return packed_depth(p->with, k0) * round_up(s->count, s->panel) +
+           start * packed_depth(p->with, smaller(p->depth, p->k - k0));
+}
+
+static int64_t count_pack_tiles(const product *p, const side *s)
+{
+    return ceiling(s->count, pack_group(s)) * ceiling(p->k, p->depth);
+}
+
+static void pack_tile(const product *p, const side *s, real *packed, int64_t tile)
+{
     int64_t group = pack_group(s), groups = ceiling(s->count, group);
     int64_t k0 = tile / groups * p->depth, start = tile % groups * group;
-    int64_t depth = smaller(p->depth, p->k - k0);
-    pack(s, p->packed_shared + packed_depth(p->with, k0) * round_up(s->count, s->panel) +
-                start * packed_depth(p->with, depth),
-         start, smaller(group, s->count - start), k0, depth);
+    pack(s, packed + place_of(p, s, start, k0), start, smaller(group, s->count - start), k0,
+         smaller(p->depth, p->k - k0));
 }
 
 /* ---- Phase 2: the tasks ---- */
@@ -190,9 +176,9 @@ typedef struct block {
     bool first;
 } block;
 
-/* The tile at row i and column j of the task. Each of the tiles that meet one shared panel has its
- * share of the next one fetched meanwhile. */
-static void run_tile(const block *k, int64_t i, int64_t j)
+/* The tile at row i and column j of the task. Each of the `shares` tiles that meet one shared panel
+ * has its share of the next one fetched meanwhile. */
+static void run_tile(const block *k, int64_t i, int64_t j, int64_t share, int64_t shares)
 {
     const product *p = k->p;
     const task *t = &k->t;
@@ -208,12 +194,9 @@ static void run_tile(const block *k, int64_t i, int64_t j)
         .bias = k->first && p->bias ? p->bias + t->j0 + j : NULL,
         .add = p->accumulate || !k->first,
     };
-    bool own_a = p->own == &p->a;
-    int64_t share = own_a ? i / p->a.panel : j / p->b.panel;
-    int64_t shares = own_a ? ceiling(t->rows, p->a.panel) : ceiling(t->columns, p->b.panel);
-    int64_t bytes = p->shared->panel * (int64_t)sizeof(real); /* a step of depth */
+    const int64_t bytes = p->shared->panel * (int64_t)sizeof(real); /* a step of depth */
     tile.ahead_step = bytes / shares;
-    tile.ahead = (const char *)(own_a ? tile.b : tile.a) +
+    tile.ahead = (const char *)(p->own == &p->a ? tile.b : tile.a) +
                  (bytes + share * tile.ahead_step) * k->depth;
     p->with->run(&tile);
 }
@@ -221,14 +204,17 @@ static void run_tile(const block *k, int64_t i, int64_t j)
 static void run_block(const block *k)
 {
     const product *p = k->p;
+    int64_t share, shares;
     if (p->own == &p->a) {
+        shares = ceiling(k->t.rows, p->a.panel);
         for (int64_t j = 0; j < k->t.columns; j += p->b.panel)
-            for (int64_t i = 0; i < k->t.rows; i += p->a.panel)
-                run_tile(k, i, j);
+            for (share = 0; share < shares; share++)
+                run_tile(k, share * p->a.panel, j, share, shares);
     } else {
+        shares = ceiling(k->t.columns, p->b.panel);
         for (int64_t i = 0; i < k->t.rows; i += p->a.panel)
-            for (int64_t j = 0; j < k->t.columns; j += p->b.panel)
-                run_tile(k, i, j);
+            for (share = 0; share < shares; share++)
+                run_tile(k, i, share * p->b.panel, share, shares);
     }
 }
 
@@ -240,26 +226,31 @@ static void await_shared(product *p)
             sched_yield();
 }
 
+/* The own side's part of one block of k. */
+static const real *own_part(const product *p, int64_t start, int64_t count, int64_t k0)
+{
+    const side *s = p->own;
+    if (p->direct)
+        return s->from + start * s->stride + k0;
+    real *own = p->packed_own + pare_thread_index() * p->packed_own_size;
+    pack(s, own, start, count, k0, smaller(p->depth, p->k - k0));
+    return own;
+}
+
 static void run_task(product *p, int64_t number)
 {
     block k = {.p = p, .t = task_at(p, number)};
+    const real *packed_shared = p->shared->packed ? p->shared->packed : p->packed_shared;
     bool own_a = p->own == &p->a;
-    int64_t own_start = own_a ? k.t.i0 : k.t.j0, own_count = own_a ? k.t.rows : k.t.columns;
-    int64_t shared_start = own_a ? k.t.j0 : k.t.i0;
-    real *own = p->packed_own + pare_thread_index() * p->packed_own_size;
     for (int64_t k0 = 0; k0 < p->k; k0 += p->depth) {
-        const int64_t depth = smaller(p->depth, p->k - k0);
-        k.depth = packed_depth(p->with, depth);
+        k.depth = packed_depth(p->with, smaller(p->depth, p->k - k0));
         k.first = k0 == 0;
         const real *shared =
-            p->packed_shared + shared_start * k.depth +
-            packed_depth(p->with, k0) * round_up(p->shared->count, p->shared->panel);
+            packed_shared + place_of(p, p->shared, own_a ? k.t.j0 : k.t.i0, k0);
+        const real *own = own_a ? own_part(p, k.t.i0, k.t.rows, k0)
+                                : own_part(p, k.t.j0, k.t.columns, k0);
         k.a = own_a ? own : shared;
         k.b = own_a ? shared : own;
-        if (p->direct)
-            k.a = p->a.from + own_start * p->a.stride + k0;
-        else
-            pack(p->own, own, own_start, own_count, k0, depth);
         if (k.first)
             await_shared(p);
         run_block(&k);
@@ -277,7 +268,7 @@ static void run_step(void *context, int64_t tile)
         run_task(p, step - p->pack_tiles);
         return;
     }
-    pack_shared_tile(p, step);
+    pack_tile(p, p->shared, p->packed_shared, step);
     atomic_fetch_add_explicit(&p->packed, 1, memory_order_release);
 }
 
@@ -329,187 +320,112 @@ static int64_t own_size(const pare_gemm_kernels *with, int64_t count, int64_t pa
 
 size_t pare_gemm_workspace(int64_t m, int64_t n, int64_t k)
 {
-    const pare_gemm_kernels *with = kernels();
-    int64_t elements = m > n ? shared_size(with, n, with->columns, k) +
-                                   pare_threads() * own_size(with, m, with->rows, k)
-                             : shared_size(with, m, with->rows, k) +
-                                   pare_threads() * own_size(with, n, with->columns, k);
-    return 64 + (use_blis() ? 0 : (size_t)elements * sizeof(real));
+    const pare_gemm_kernels *with = pare_gemm_kernels_get();
+    const int64_t own_a = pare_threads() * own_size(with, m, with->rows, k);
+    const int64_t own_b = pare_threads() * own_size(with, n, with->columns, k);
+    const int64_t elements = m > n ? shared_size(with, n, with->columns, k) + own_a
+                                   : shared_size(with, m, with->rows, k) + own_b;
+    /* own_a alone is for pare_gemm_packed */
+    const int64_t most = elements > own_a ? elements : own_a;
+    return 64 + (pare_gemm_by_blis() ? 0 : (size_t)most * sizeof(real));
 }
 
 static void run_packed(product *p, void *workspace, bool serial)
 {
     const side *shared = p->shared;
     p->packed_shared = (real *)(((uintptr_t)workspace + 63) & ~(uintptr_t)63);
-    p->packed_own = p->packed_shared + shared_size(p->with, shared->count, shared->panel, p->k);
+    p->packed_own = p->packed_shared;
+    if (!shared->packed)
+        p->packed_own += shared_size(p->with, shared->count, shared->panel, p->k);
     p->packed_own_size = own_size(p->with, p->own->count, p->own->panel, p->k);
-    p->pack_tiles = ceiling(shared->count, pack_group(shared)) * ceiling(p->k, p->depth);
+    p->pack_tiles = shared->packed ? 0 : count_pack_tiles(p, shared);
     run_tiles(serial, p->pack_tiles + count_tasks(p), run_step, p);
+}
+
+/* What a call and the kernels say; the rest follows. */
+static product product_of(const pare_gemm_kernels *with, real *c, int64_t ldc, int64_t m, int64_t n,
+                          int64_t k, const real *bias)
+{
+    return (product){.with = with, .c = c, .bias = bias, .ldc = ldc, .k = k,
+                     .depth = block_depth(with, k),
+                     .a = {.count = m, .panel = with->rows, .pack = with->pack_a},
+                     .b = {.count = n, .panel = with->columns, .pack = with->pack_b}};
+}
+
+static void run_product(product *p, void *workspace)
+{
+    const int64_t m = p->a.count, n = p->b.count;
+    if (m <= 0 || n <= 0)
+        return;
+    if (p->k <= 0) {
+        add_bias(p, &(task){0, m, 0, n}, p->accumulate);
+        return;
+    }
+    bool serial = (double)m * (double)n * (double)p->k < SERIAL_WORK;
+    const bool own_a = m > n || p->b.packed;
+    p->own = own_a ? &p->a : &p->b;
+    p->shared = own_a ? &p->b : &p->a;
+    cut_tasks(p->own, p->shared, pare_gemm_by_blis() ? BLIS_MAX : OWN_MAX,
+              serial ? 1 : pare_threads());
+    p->direct = p->with->direct && p->own == &p->a && p->a.along && n <= DIRECT_MAX;
+    if (pare_gemm_by_blis()) {
+        pare_blis_start();
+        run_tiles(serial, count_tasks(p), run_blis_task, p);
+    } else {
+        run_packed(p, workspace, serial);
+    }
 }
 
 void pare_gemm(real *c, int64_t ldc, const real *a, int64_t lda, bool a_transposed, const real *b,
                int64_t ldb, bool b_transposed, int64_t m, int64_t n, int64_t k, bool accumulate,
                const real *bias, void *workspace)
 {
-    const pare_gemm_kernels *with = kernels();
-    product p = {.with = with, .c = c, .bias = bias, .ldc = ldc, .k = k, .accumulate = accumulate,
-                 .depth = block_depth(with, k),
-                 .a = {a, lda, !a_transposed, m, with->rows, 0, with->pack_a},
-                 .b = {b, ldb, b_transposed, n, with->columns, 0, with->pack_b}};
-    if (m <= 0 || n <= 0)
-        return;
-    if (k <= 0) {
-        add_bias(&p, &(task){0, m, 0, n}, accumulate);
-        return;
-    }
-    bool serial = (double)m * (double)n * (double)k < SERIAL_WORK;
-    side *own = m > n ? &p.a : &p.b, *shared = m > n ? &p.b : &p.a;
-    cut_tasks(own, shared, use_blis() ? BLIS_MAX : OWN_MAX, serial ? 1 : pare_threads());
-    p.own = own;
-    p.shared = shared;
-    p.direct = with->direct && own == &p.a && p.a.along && n <= DIRECT_MAX;
-    if (use_blis()) {
-        pare_blis_start();
-        run_tiles(serial, count_tasks(&p), run_blis_task, &p);
-    } else {
-        run_packed(&p, workspace, serial);
-    }
+    product p = product_of(pare_gemm_kernels_get(), c, ldc, m, n, k, bias);
+    p.accumulate = accumulate;
+    p.a.from = a;
+    p.a.stride = lda;
+    p.a.along = !a_transposed;
+    p.b.from = b;
+    p.b.stride = ldb;
+    p.b.along = b_transposed;
+    run_product(&p, workspace);
 }
 
-/* ---- Precision ---- */
+/* ---- B packed before ---- */
 
-pare_precision pare_gemm_precision(void)
+size_t pare_gemm_packed_size(int64_t n, int64_t k)
 {
-    return bf16_kernels ? PARE_PRECISION_BF16 : PARE_PRECISION_FP32;
+    const pare_gemm_kernels *with = pare_gemm_kernels_get();
+    return pare_gemm_by_blis() ? 0 : (size_t)shared_size(with, n, with->columns, k) * sizeof(real);
 }
 
-#ifdef PARE_DOUBLE
-pare_status pare_gemm_precision_set(pare_precision precision)
-{
-    return precision == PARE_PRECISION_FP32 ? PARE_OK
-                                  : pare_fail(PARE_USAGE, "products of doubles have no bf16");
-}
-#else
-enum { TRY_M = 35, TRY_N = 41, TRY_K = 71 };
+typedef struct packing {
+    product p;
+    real *packed;
+} packing;
 
-/* A product of small whole numbers, which bf16 and sums in float hold exactly. */
-static pare_status multiplies_right(const pare_gemm_kernels *with, bool *right)
+static void packing_tile(void *context, int64_t tile)
 {
-    static real a[TRY_M * TRY_K], b[TRY_K * TRY_N], c[TRY_M * TRY_N];
-    bf16_kernels = with;
-    void *workspace = pare_malloc(pare_gemm_workspace(TRY_M, TRY_N, TRY_K));
-    if (!workspace)
-        return PARE_MEMORY;
-    for (int i = 0; i < TRY_M * TRY_K; i++)
-        a[i] = (real)(i % 11 - 5);
-    for (int i = 0; i < TRY_K * TRY_N; i++)
-        b[i] = (real)(i % 7 - 3);
-    pare_gemm(c, TRY_N, a, TRY_K, false, b, TRY_N, false, TRY_M, TRY_N, TRY_K, false, NULL,
-              workspace);
-    pare_free(workspace);
-    *right = true;
-    for (int i = 0; i < TRY_M; i++)
-        for (int j = 0; j < TRY_N; j++) {
-            int sum = 0;
-            for (int q = 0; q < TRY_K; q++)
-                sum += ((i * TRY_K + q) % 11 - 5) * ((q * TRY_N + j) % 7 - 3);
-            *right = *right && c[i * TRY_N + j] == (real)sum;
-        }
-    return PARE_OK;
+    const packing *a = context;
+    pack_tile(&a->p, &a->p.b, a->packed, tile);
 }
 
-/* The best for the kernel path that computes what it should: this is the only test that AMX gets
- * on a machine that nobody has tried. */
-pare_status pare_gemm_precision_set(pare_precision precision)
+void pare_gemm_pack_b(real *packed, const real *b, int64_t ldb, int64_t n, int64_t k)
 {
-    static const pare_gemm_kernels *const rounding[PARE_ISA_COUNT] = {
-        &pare_gemm_portable_bf16,
-#if defined(__x86_64__)
-        &pare_gemm_avx2_bf16, &pare_gemm_avx512_bf16
-#endif
-    };
-    static const pare_gemm_kernels *const pairs[PARE_BF16_COUNT] = {
-        NULL,
-#if defined(__x86_64__)
-        &pare_gemm_avx512bf16, &pare_gemm_amx
-#endif
-    };
-    bool right = false;
-    bf16_kernels = NULL;
-    if (precision == PARE_PRECISION_FP32)
-        return PARE_OK;
-    const pare_gemm_kernels *best = pairs[pare_cpu_bf16()];
-    if (best)
-        PARE_TRY(multiplies_right(best, &right));
-    bf16_kernels = right ? best : rounding[pare_cpu_isa()];
-    return PARE_OK;
-}
-#endif
-
-/* ---- What it does ---- */
-
-/* "bf16-amx"; what rounds to bf16 and multiplies floats, "bf16-avx512". */
-static const char *path_of_bf16(void)
-{
-    return bf16_kernels->pair > 1 ? pare_bf16_name(pare_cpu_bf16()) : pare_isa_name(pare_cpu_isa());
+    packing args = {product_of(pare_gemm_kernels_get(), NULL, 0, 0, n, k, NULL), packed};
+    args.p.b.from = b;
+    args.p.b.stride = ldb;
+    args.p.b.along = true;
+    pare_parallel(k > 0 ? count_pack_tiles(&args.p, &args.p.b) : 0, packing_tile, &args);
 }
 
-const char *pare_gemm_path(void)
+void pare_gemm_packed(real *c, int64_t ldc, const real *a, int64_t lda, const real *packed,
+                      int64_t m, int64_t n, int64_t k, const real *bias, void *workspace)
 {
-    static _Thread_local char text[64];
-    const char *precision = sizeof(real) == 8 ? "fp64" : "fp32";
-    const char *blis = use_blis() ? pare_blis_architecture() : NULL;
-    if (bf16_kernels)
-        snprintf(text, sizeof text, "bf16-%s", path_of_bf16());
-    else
-        snprintf(text, sizeof text, "%s%s%s-%s", precision, blis ? "-blis-" : "", blis ? blis : "",
-                 pare_isa_name(pare_cpu_isa()));
-    return text;
-}
-
-enum { PEAK_ROUNDS = 100000 };
-
-static void peak_tile(void *context, int64_t tile)
-{
-    const pare_gemm_kernels *with = context;
-    (void)tile;
-    with->peak(PEAK_ROUNDS);
-}
-
-double pare_gemm_peak(void)
-{
-    const pare_gemm_kernels *with = kernels();
-    int threads = pare_threads();
-    double start = pare_seconds();
-    pare_parallel(threads, peak_tile, (void *)(uintptr_t)with);
-    return 1e-9 * PEAK_ROUNDS * (double)with->peak_operations * threads / (pare_seconds() - start);
-}
-
-/* a holds A[m,k], B[n,k] and C[m,n]. */
-static void measure(real *a, int64_t m, int64_t n, int64_t k, void *workspace, double *gflops,
-                    double *peak)
-{
-    real *b = a + m * k, *c = b + n * k;
-    for (int64_t i = 0; i < (m + n) * k; i++)
-        a[i] = (real)(i % 7 - 3);
-    for (int run = 0; run < 30; run++) {
-        double start = pare_seconds();
-        pare_gemm(c, n, a, k, false, b, k, true, m, n, k, false, NULL, workspace);
-        double end = pare_seconds();
-        *gflops = fmax(*gflops, 2e-9 * (double)m * (double)n * (double)k / (end - start));
-        *peak = fmax(*peak, pare_gemm_peak());
-    }
-}
-
-pare_status pare_gemm_measure(int64_t m, int64_t n, int64_t k, double *gflops, double *peak)
-{
-    *gflops = *peak = 0;
-    real *matrices = pare_malloc((size_t)(m * k + n * k + m * n) * sizeof(real));
-    void *workspace = matrices ? pare_malloc(pare_gemm_workspace(m, n, k)) : NULL;
-    pare_status status = workspace ? PARE_OK : PARE_MEMORY;
-    if (workspace)
-        measure(matrices, m, n, k, workspace, gflops, peak);
-    pare_free(workspace);
-    pare_free(matrices);
-    return status;
+    product p = product_of(pare_gemm_kernels_get(), c, ldc, m, n, k, bias);
+    p.a.from = a;
+    p.a.stride = lda;
+    p.a.along = true;
+    p.b.packed = packed;
+    run_product(&p, workspace);
 }

@@ -27,6 +27,15 @@ void pare_gemm(real *c, int64_t ldc, const real *a, int64_t lda, bool a_transpos
                int64_t ldb, bool b_transposed, int64_t m, int64_t n, int64_t k, bool accumulate,
                const real *bias, void *workspace);
 
+/* B[n,k], transposed, packed once for many products: k reals of each of its rows, ldb apart. The
+ * same bits as pare_gemm's. `packed` has room for pare_gemm_packed_size bytes, begins a cache line,
+ * and is good for the kernels and the precision of this moment; 0 bytes: BLIS packs for itself. */
+size_t pare_gemm_packed_size(int64_t n, int64_t k);
+void pare_gemm_pack_b(real *packed, const real *b, int64_t ldb, int64_t n, int64_t k);
+/* C[m,n] = A[m,k] B[n,k]^T + bias. Workspace as pare_gemm's. */
+void pare_gemm_packed(real *c, int64_t ldc, const real *a, int64_t lda, const real *packed,
+                      int64_t m, int64_t n, int64_t k, const real *bias, void *workspace);
+
 /* Of products' operands from now on, in the whole process: call it before the first product. With
  * bf16 both are rounded to bf16 (8 bits of mantissa, to nearest) on their way into a product, whose
  * sums stay float; all else stays float too. One product's error is at most 2^-8 of the sum of its

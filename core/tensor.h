@@ -14,6 +14,7 @@
 typedef struct pare_tensor {
     real *data;
     real *grad;
+    const real *packed; /* data as the second operand of products (core/gemm.h); NULL: no copy */
     int64_t rows, cols;
     bool needs_grad; /* a gradient is wanted for it or for something below it */
     bool has_grad;   /* grad holds one */

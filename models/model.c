@@ -349,8 +349,10 @@ pare_status pare_model_new(const pare_config *config, bool with_pooler, int64_t 
 
 void pare_model_free(pare_model *model)
 {
-    if (model)
-        pare_arena_free(model->arena); /* the model lies in it */
+    if (!model)
+        return;
+    pare_arena_free(model->packed);
+    pare_arena_free(model->arena); /* the model lies in it */
 }
 
 /* ---- Asking ---- */

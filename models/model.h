@@ -45,7 +45,8 @@ typedef struct pare_vocabulary_spec {
 } pare_vocabulary_spec;
 
 struct pare_model {
-    pare_arena *arena; /* owns everything below */
+    pare_arena *arena;  /* owns everything below */
+    pare_arena *packed; /* pare_model_pack's; else NULL */
     pare_config config;
 
     pare_param *word_embeddings, *position_embeddings, *token_type_embeddings;
@@ -126,6 +127,13 @@ pare_status pare_model_add_head(pare_model *model, int64_t n_labels);
  * may be NULL). A head of another size takes its label names with it: set them anew. */
 pare_status pare_model_ensure_head(pare_model *model, int64_t n_labels, uint64_t seed,
                                    bool *made_head);
+
+/* For a model that only answers: a second copy of what the layers and the head multiply by, as
+ * products read it, so that passes without gradients need not pack it every time (for one sentence
+ * that takes longer than the product). The weights, the kernels and the precision stay as they are
+ * until pare_model_unpack; a model without the copy gives the same bits. */
+pare_status pare_model_pack(pare_model *model);
+void pare_model_unpack(pare_model *model);
 
 /* Fills every tensor at random, as BERT is initialised: a model from scratch. */
 void pare_model_initialize(pare_model *model, uint64_t seed);

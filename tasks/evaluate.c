@@ -327,7 +327,8 @@ pare_status pare_eval_session_open(const pare_evaluate_options *options, pare_ev
     PARE_TRY(pare_model_open(options->model, &s->model));
     PARE_TRY(pare_tokenizer_new(&s->model->vocabulary, &s->tokenizer));
     PARE_TRY(open_set(s, options));
-    return check_head(s->model, options->model, s->set.dataset[0]);
+    PARE_TRY(check_head(s->model, options->model, s->set.dataset[0]));
+    return pare_model_pack(s->model);
 }
 
 void pare_eval_session_close(pare_eval_session *s)

@@ -285,6 +285,7 @@ static pare_status open_models(latency_files *f, const char *const *files)
         if (!f->models[i]->classifier.weight)
             return pare_hint(pare_fail(PARE_INPUT, "%s has no head for a task", files[i]),
                              "fine-tune it first: pare finetune --model %s", files[i]);
+        PARE_TRY(pare_model_pack(f->models[i]));
     }
     return PARE_OK;
 }

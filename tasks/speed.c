@@ -242,8 +242,10 @@ static pare_status measure(bench *b, pare_speed *out)
     PARE_TRY(measure_products(b, out));
     PARE_TRY(time_median(b, run_triad, &ms));
     out->triad_gb_per_second = 3e-6 * TRIAD * sizeof(real) / ms;
+    PARE_TRY(pare_model_pack(b->model));
     PARE_TRY(time_median(b, run_answer, &out->answer_ms));
     PARE_TRY(time_median(b, run_forward, &out->forward_ms));
+    pare_model_unpack(b->model);
     PARE_TRY(time_median(b, run_step, &out->step_ms));
     return measure_passes(b, out);
 }

@@ -8,6 +8,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/cpu.h"
@@ -220,6 +221,30 @@ static void check_bits(const problem *p)
     pare_free(part);
 }
 
+/* B packed before, at several numbers of rows and threads. BLIS packs for itself. */
+static void check_packed(const problem *p)
+{
+    const size_t bytes = pare_gemm_packed_size(p->n, p->k);
+    real *part = matrix(p->m, p->n, p->ldc), *packed = aligned_alloc(64, bytes + 64);
+    assert_true(bytes > 0 || pare_kernels_blis());
+    assert_non_null(packed);
+    memset(packed, 0xff, bytes + 64);
+    if (bytes > 0)
+        pare_gemm_pack_b(packed, p->b, p->ldb, p->n, p->k);
+    for (size_t i = bytes; i < bytes + 64; i++)
+        assert_int_equal(((unsigned char *)packed)[i], 0xff);
+    for (int64_t m = p->m; bytes > 0 && m > 0; m /= 3) {
+        pare_threads_set((int)(m % 4 + 1));
+        void *workspace = pare_malloc(pare_gemm_workspace(m, p->n, p->k));
+        pare_gemm_packed(part, p->ldc, p->a, p->lda, packed, m, p->n, p->k,
+                         p->with_bias ? p->bias : NULL, workspace);
+        pare_free(workspace);
+        expect_same_bits(p, part, 0, m, 0, p->n, "packed before");
+    }
+    free(packed);
+    pare_free(part);
+}
+
 static void test_bits(void **state)
 {
     static const int64_t shapes[][3] = {{1, 1, 1},      {2, 3, 5},      {29, 2, 384},
@@ -236,6 +261,8 @@ static void test_bits(void **state)
                 problem p = problem_new(size[0], size[1], size[2], kind & 1, kind & 2,
                                         kind == 1, kind == 2);
                 check_bits(&p);
+                if (kind == 2)
+                    check_packed(&p);
                 problem_free(&p);
             }
     }
