@@ -178,7 +178,19 @@ static void scatter_tile(void *context, int64_t tile)
                                 a->dsum + r * a->cols + first, width);
 }
 
-/* The word embeddings' gradient is the largest of all, and most of its rows get nothing. */
+/* The gradient of these rows begins: with zeros, where they have none yet. */
+static void begin_rows(pare_tensor *table, const scatter_args *a, bool add)
+{
+    uint8_t *state = table->row_state;
+    for (int64_t i = 0; i < table->rows && !add; i++)
+        state[i] = state[i] == PARE_ROW_GRADIENT ? PARE_ROW_MOVING : state[i];
+    for (int64_t r = 0; r < a->n; r++) {
+        if (state[a->index[r]] != PARE_ROW_GRADIENT)
+            memset(a->table + a->index[r] * a->cols, 0, (size_t)a->cols * sizeof(real));
+        state[a->index[r]] = PARE_ROW_GRADIENT;
+    }
+}
+
 static void zero_tile(void *context, int64_t tile)
 {
     const scatter_args *a = context;
@@ -195,7 +207,9 @@ static void scatter_rows(pare_tape *t, pare_tensor *table, const real *dsum, con
     if (!grad)
         return;
     scatter_args args = {grad, dsum, index, n, table->cols, pare_tensor_size(table)};
-    if (!add)
+    if (table->row_state)
+        begin_rows(table, &args, add);
+    else if (!add)
         pare_parallel_work((args.size + ZERO_TILE - 1) / ZERO_TILE, 0.5 * (double)args.size,
                            zero_tile, &args);
     pare_parallel_work((table->cols + TILE_COLUMNS - 1) / TILE_COLUMNS, (double)(n * table->cols),

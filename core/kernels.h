@@ -70,6 +70,7 @@ typedef struct pare_kernels {
     void (*dropout)(real *factor, const pare_dropout_key *key, uint32_t row, int64_t n);
 
     void (*add)(real *y, const real *x, int64_t n);            /* y += x */
+    void (*scale)(real *y, real factor, int64_t n);            /* y *= factor */
     /* y = a b; any may be equal */
     void (*multiply)(real *y, const real *a, const real *b, int64_t n);
     double (*sum_squares)(const real *x, int64_t n);           /* in blocks of 4,096, in order */

@@ -8,12 +8,21 @@
 #include "core/memory.h"
 #include "core/real.h"
 
+/* Most steps touch few rows of a table of embeddings. Where states are kept, grad counts in rows of
+ * PARE_ROW_GRADIENT only (and only if has_grad), and is 0 in the others. */
+typedef enum pare_row_state {
+    PARE_ROW_STILL,   /* never had a gradient: its moments are 0 */
+    PARE_ROW_MOVING,  /* had one in an earlier step */
+    PARE_ROW_GRADIENT /* has one */
+} pare_row_state;
+
 /* data[rows, cols], row-major, no gaps. A vector is one row. The arena that made it owns data.
  * grad has the same shape or is NULL; its content counts only when has_grad is set: the first
  * contribution overwrites, later ones add, and nobody has to zero it. */
 typedef struct pare_tensor {
     real *data;
     real *grad;
+    uint8_t *row_state; /* [rows] pare_row_state of a table of embeddings in training; else NULL */
     const real *packed; /* data as the second operand of products (core/gemm.h); NULL: no copy */
     int64_t rows, cols;
     bool needs_grad; /* a gradient is wanted for it or for something below it */

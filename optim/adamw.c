@@ -10,11 +10,19 @@
 
 enum { CHUNK = 1 << 16 };
 
+/* Whole rows, where they have states. */
+static int64_t chunk_size(const pare_tensor *x)
+{
+    return x->row_state ? (CHUNK + x->cols - 1) / x->cols * x->cols : CHUNK;
+}
+
 static int64_t count_chunks(const pare_optimizer *o)
 {
     int64_t n = 0;
-    for (int i = 0; i < o->n; i++)
-        n += (pare_tensor_size(&o->params[i]->tensor) + CHUNK - 1) / CHUNK;
+    for (int i = 0; i < o->n; i++) {
+        const pare_tensor *x = &o->params[i]->tensor;
+        n += (pare_tensor_size(x) + chunk_size(x) - 1) / chunk_size(x);
+    }
     return n;
 }
 
@@ -23,11 +31,17 @@ static void cut_chunks(pare_optimizer *o)
     int64_t c = 0;
     for (int i = 0; i < o->n; i++) {
         const int64_t size = pare_tensor_size(&o->params[i]->tensor);
+        const int64_t chunk = chunk_size(&o->params[i]->tensor);
         o->n_weights += size;
-        for (int64_t start = 0; start < size; start += CHUNK)
+        for (int64_t start = 0; start < size; start += chunk)
             o->chunks[c++] =
-                (pare_optimizer_chunk){i, start, size - start < CHUNK ? size - start : CHUNK};
+                (pare_optimizer_chunk){i, start, size - start < chunk ? size - start : chunk};
     }
+}
+
+static bool is_table(const pare_param *p)
+{
+    return p->rank == 2 && p->layer < 0;
 }
 
 /* Gradient and moments of one parameter. */
@@ -37,6 +51,13 @@ static bool add_state(pare_optimizer *o, pare_arena *arena, int i)
     const size_t bytes = (size_t)pare_tensor_size(x) * sizeof(real);
     x->needs_grad = true;
     x->has_grad = false;
+    x->row_state = NULL;
+    if (is_table(o->params[i])) {
+        x->row_state = pare_arena_zalloc(arena, (size_t)x->rows);
+        o->zeros = pare_arena_zalloc(arena, (size_t)x->cols * sizeof(real));
+        if (!x->row_state || !o->zeros)
+            return false;
+    }
     x->grad = pare_arena_alloc(arena, bytes);
     o->m[i] = pare_arena_zalloc(arena, bytes);
     o->v[i] = pare_arena_zalloc(arena, bytes);
@@ -81,13 +102,37 @@ pare_status pare_optimizer_new(pare_arena *arena, pare_param *const *params, int
     return PARE_OK;
 }
 
+void pare_optimizer_moments_changed(pare_optimizer *o)
+{
+    for (int i = 0; i < o->n; i++) {
+        const pare_tensor *x = &o->params[i]->tensor;
+        for (int64_t e = 0; x->row_state && e < pare_tensor_size(x); e++)
+            if (o->m[i][e] != 0 || o->v[i][e] != 0)
+                x->row_state[e / x->cols] = PARE_ROW_MOVING;
+    }
+}
+
+/* ---- the gradients' norm ---- */
+
+static double squares_of_rows(const pare_tensor *x, const pare_optimizer_chunk *c)
+{
+    double sum = 0;
+    for (int64_t at = c->start; at < c->start + c->size; at += x->cols)
+        if (x->row_state[at / x->cols] == PARE_ROW_GRADIENT)
+            sum += pare_kernels_get()->sum_squares(x->grad + at, x->cols);
+    return sum;
+}
+
 static void squares_tile(void *context, int64_t tile)
 {
     pare_optimizer *o = context;
     const pare_optimizer_chunk *c = &o->chunks[tile];
     const pare_tensor *x = &o->params[c->slot]->tensor;
-    o->chunk_squares[tile] =
-        x->has_grad ? pare_kernels_get()->sum_squares(x->grad + c->start, c->size) : 0;
+    double sum = 0;
+    if (x->has_grad)
+        sum = x->row_state ? squares_of_rows(x, c)
+                           : pare_kernels_get()->sum_squares(x->grad + c->start, c->size);
+    o->chunk_squares[tile] = sum;
 }
 
 pare_status pare_optimizer_norm(pare_optimizer *o, double *norm)
@@ -113,11 +158,30 @@ double pare_clip_factor(double norm, double limit)
     return factor < 1 ? factor : 1;
 }
 
+/* ---- the step ---- */
+
 typedef struct step_args {
     pare_optimizer *optimizer;
     const double *learning_rate; /* [PARE_GROUPS] */
     pare_adamw_step step;
 } step_args;
+
+static void step_rows(const pare_optimizer *o, const pare_optimizer_chunk *c,
+                      const pare_adamw_step *step)
+{
+    const pare_tensor *x = &o->params[c->slot]->tensor;
+    const pare_kernels *k = pare_kernels_get();
+    const real shrink = (real)(1 - step->learning_rate * step->decay);
+    for (int64_t at = c->start; at < c->start + c->size; at += x->cols) {
+        const uint8_t state = x->row_state[at / x->cols];
+        const bool has_grad = x->has_grad && state == PARE_ROW_GRADIENT;
+        if (state != PARE_ROW_STILL)
+            k->adamw(x->data + at, o->m[c->slot] + at, o->v[c->slot] + at,
+                     has_grad ? x->grad + at : o->zeros, x->cols, step);
+        else if (shrink != 1)
+            k->scale(x->data + at, shrink, x->cols);
+    }
+}
 
 static void step_tile(void *context, int64_t tile)
 {
@@ -131,6 +195,10 @@ static void step_tile(void *context, int64_t tile)
     step.learning_rate = a->learning_rate[p->group];
     if (p->group != PARE_GROUP_WEIGHTS)
         step.clip = 1;
+    if (x->row_state) {
+        step_rows(o, c, &step);
+        return;
+    }
     if (!x->has_grad)
         memset(x->grad + c->start, 0, (size_t)c->size * sizeof(real));
     pare_kernels_get()->adamw(x->data + c->start, o->m[c->slot] + c->start,

@@ -8,6 +8,10 @@
  * b1 = 0.9, b2 = 0.999. Decay touches matrices only (pare_param.decay). A parameter whose tensor
  * got no gradient counts as having a zero one: its moments go on. Frozen ones have no state.
  *
+ * Of tables of embeddings only the rows that a step touched have a gradient, and those that none
+ * touched so far have no moments: one pass over the weights is all they need. (Same bits: with
+ * m = v = g = 0 the update is w (1 - lr decay).)
+ *
  * Parameters are cut into fixed chunks, so sums and results do not depend on threads. */
 #ifndef PARE_OPTIM_ADAMW_H
 #define PARE_OPTIM_ADAMW_H
@@ -29,6 +33,7 @@ typedef struct pare_optimizer {
     bool bias_correction;
     pare_optimizer_chunk *chunks;
     double *chunk_squares;
+    const real *zeros; /* a row's gradient where it has none */
     int64_t n_chunks;
     int64_t n_weights; /* of all trained tensors */
 } pare_optimizer;
@@ -38,6 +43,9 @@ typedef struct pare_optimizer {
  * variant is "adamw" or "bert". */
 pare_status pare_optimizer_new(pare_arena *arena, pare_param *const *params, int n,
                                const char *variant, double weight_decay, pare_optimizer **out);
+
+/* To be called when m and v were read from elsewhere. */
+void pare_optimizer_moments_changed(pare_optimizer *optimizer);
 
 /* The global norm of the weights' gradients (pare_group). A value of any group that is not finite
  * is PARE_DIVERGED, naming the tensor. */

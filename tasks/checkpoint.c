@@ -212,5 +212,6 @@ pare_status pare_checkpoint_moments(const char *path, pare_optimizer *optimizer)
             status = read_moment(store, path, optimizer->params[i], 'v', optimizer->v[i]);
     }
     pare_store_close(store);
+    pare_optimizer_moments_changed(optimizer);
     return status;
 }

@@ -33,6 +33,7 @@
 #include <unistd.h>
 
 #include "core/status.h"
+#include "core/tensor.h"
 
 #define TEST_UNUSED __attribute__((unused))
 
@@ -199,6 +200,16 @@ TEST_UNUSED static void test_close(double got, double want, double tolerance, do
                          (double)(floor));                                                         \
         }                                                                                          \
     } while (0)
+
+/* ---- Gradients ---- */
+
+/* One element of a parameter's gradient, as if the step had made it. */
+TEST_UNUSED static void test_set_gradient(pare_tensor *x, int64_t element, real value)
+{
+    x->grad[element] = value;
+    if (x->row_state)
+        x->row_state[element / x->cols] = PARE_ROW_GRADIENT;
+}
 
 /* ---- Statuses ---- */
 

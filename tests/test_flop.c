@@ -410,7 +410,7 @@ static pare_status poisoned_update(pare_training *t, double rates[PARE_GROUPS])
 {
     const pare_status status = pare_masks_method.update(t, rates);
     if (site >= 0 && t->state.step == 1)
-        t->optimizer->params[site]->tensor.grad[0] = NAN;
+        test_set_gradient(&t->optimizer->params[site]->tensor, 0, NAN);
     return status;
 }
 

@@ -350,6 +350,92 @@ static void test_unknown_optimizer(void **state)
     pare_arena_free(m->arena);
 }
 
+/* ---- tables, most of whose rows have no gradient ---- */
+
+enum { TABLE_ROWS = 301, TABLE_COLS = 37, TABLE_UPDATES = 6 };
+
+typedef struct table {
+    pare_arena *arena;
+    pare_param param, *list[1];
+    pare_optimizer *o;
+} table;
+
+static table *table_new(bool with_states)
+{
+    table *t = calloc(1, sizeof *t);
+    assert_non_null(t);
+    t->arena = pare_arena_new("test");
+    t->param = (pare_param){.rank = 2, .layer = with_states ? -1 : 0, .decay = true};
+    t->param.tensor = *pare_tensor_new(t->arena, TABLE_ROWS, TABLE_COLS);
+    t->list[0] = &t->param;
+    for (int64_t e = 0; e < TABLE_ROWS * TABLE_COLS; e++)
+        t->param.tensor.data[e] = e % 50 == 0 ? (real)-0.0 : test_random(1, e);
+    assert_ok(pare_optimizer_new(t->arena, t->list, 1, "adamw", 0.1, &t->o));
+    assert_int_equal(t->param.tensor.row_state != NULL, with_states);
+    return t;
+}
+
+static void table_free(table *t)
+{
+    pare_arena_free(t->arena);
+    free(t);
+}
+
+/* Update k touches every 7th row that k is in; the one of k = 3 none at all. */
+static void table_update(table *t, int k)
+{
+    pare_tensor *x = &t->param.tensor;
+    double norm, want = 0;
+    memset(x->grad, x->row_state ? 0xff : 0, (size_t)(TABLE_ROWS * TABLE_COLS) * sizeof(real));
+    for (int64_t r = 0; r < TABLE_ROWS && x->row_state; r++)
+        if (x->row_state[r] == PARE_ROW_GRADIENT)
+            x->row_state[r] = PARE_ROW_MOVING;
+    for (int64_t r = k % 7; r < TABLE_ROWS && k != 3; r += 7) {
+        for (int64_t e = r * TABLE_COLS; e < (r + 1) * TABLE_COLS; e++) {
+            x->grad[e] = test_random(10 + (uint64_t)k, e);
+            want += (double)x->grad[e] * x->grad[e];
+        }
+        if (x->row_state)
+            x->row_state[r] = PARE_ROW_GRADIENT;
+        x->has_grad = true;
+    }
+    assert_ok(pare_optimizer_norm(t->o, &norm));
+    test_close(norm, sqrt(want), TEST_REAL_TOL(1e-6), 0, "norm");
+    pare_optimizer_step(t->o, (double[PARE_GROUPS]){rate(k)}, 0.5);
+}
+
+/* The same bits as if every row had a gradient of zeros, also of moments that come from a file. */
+static void test_rows_without_gradients(void **state)
+{
+    (void)state;
+    const size_t bytes = (size_t)(TABLE_ROWS * TABLE_COLS) * sizeof(real);
+    table *dense = table_new(false), *rows = table_new(true), *resumed = table_new(true);
+    for (int k = 0; k < TABLE_UPDATES; k++) {
+        table_update(dense, k % 5);
+        table_update(rows, k % 5);
+        assert_memory_equal(rows->param.tensor.data, dense->param.tensor.data, bytes);
+        assert_memory_equal(rows->o->m[0], dense->o->m[0], bytes);
+        assert_memory_equal(rows->o->v[0], dense->o->v[0], bytes);
+        if (k == 2) {
+            memcpy(resumed->param.tensor.data, rows->param.tensor.data, bytes);
+            memcpy(resumed->o->m[0], rows->o->m[0], bytes);
+            memcpy(resumed->o->v[0], rows->o->v[0], bytes);
+            resumed->o->updates = rows->o->updates;
+            pare_optimizer_moments_changed(resumed->o);
+        } else if (k > 2) {
+            table_update(resumed, k % 5);
+        }
+    }
+    int still = 0;
+    for (int64_t r = 0; r < TABLE_ROWS; r++)
+        still += rows->param.tensor.row_state[r] == PARE_ROW_STILL;
+    assert_int_equal(still, 3 * TABLE_ROWS / 7);
+    assert_memory_equal(resumed->param.tensor.data, dense->param.tensor.data, bytes);
+    table_free(dense);
+    table_free(rows);
+    table_free(resumed);
+}
+
 static void test_clipping(void **state)
 {
     (void)state;
@@ -373,6 +459,7 @@ int main(void)
         cmocka_unit_test(test_adamw_threads),
         cmocka_unit_test(test_gradients_that_are_not_finite),
         cmocka_unit_test(test_unknown_optimizer),
+        cmocka_unit_test(test_rows_without_gradients),
         cmocka_unit_test(test_clipping),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -55,7 +55,7 @@ static inline vreal activation_slope(vreal x, pare_activation act)
     switch (act) {
     case PARE_ACT_GELU:
         return (real)0.5 * ((real)1 + v_erf(x * SQRT_HALF)) +
-               x * NORMAL_PEAK * v_exp(x * x * (real)-0.5);
+               x * NORMAL_PEAK * v_exp_below(v_max(x * x * (real)-0.5, v_set(-87)));
     case PARE_ACT_GELU_NEW: {
         vreal t = v_tanh(GELU_NEW_SCALE * (x + GELU_NEW_CUBIC * x * x * x));
         vreal inner = GELU_NEW_SCALE * ((real)1 + (real)3 * GELU_NEW_CUBIC * x * x);
@@ -319,6 +319,11 @@ static void k_add(real *y, const real *x, int64_t n)
                 v_store_part(y + i, PART(y) + PART(x), part));
 }
 
+static void k_scale(real *y, real factor, int64_t n)
+{
+    FOR_VECTORS(n, v_store(y + i, WHOLE(y) * factor), v_store_part(y + i, PART(y) * factor, part));
+}
+
 static void k_multiply(real *y, const real *a, const real *b, int64_t n)
 {
     FOR_VECTORS(n, v_store(y + i, WHOLE(a) * WHOLE(b)),
@@ -372,6 +377,7 @@ const pare_kernels KERNELS_TABLE = {
     .small_product = k_small_product,
     .dropout = k_dropout,
     .add = k_add,
+    .scale = k_scale,
     .multiply = k_multiply,
     .sum_squares = k_sum_squares,
     .adamw = k_adamw,

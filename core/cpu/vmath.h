@@ -19,15 +19,15 @@
         return x;                                                                                  \
     }
 LANEWISE(v_exp, exp)
+LANEWISE(v_exp_below, exp)
 LANEWISE(v_erf, erf)
 LANEWISE(v_tanh, tanh)
 #undef LANEWISE
 
 #else
 
-/* exp(x) = 2^n e^r with n = round(x / log 2), for -87.3 <= x <= 88.7; 2^n in two factors, as n may
- * be 128, which no exponent holds. */
-static inline vreal v_exp_within(vreal x)
+/* exp(x) = 2^n e^r with n = round(x / log 2), for -87.3 <= x <= 88.7: returns e^r, and n. */
+static inline vreal v_exp_reduced(vreal x, vint *n_out)
 {
     const vreal magic = v_set(12582912.0f); /* 1.5 * 2^23: adding it rounds to an integer */
     vreal rounded = x * 1.44269504f + magic;
@@ -38,10 +38,25 @@ static inline vreal v_exp_within(vreal x)
     p = p * r + 0.04166620597f;
     p = p * r + 0.166665189f;
     p = p * r + 0.5f;
-    p = p * (r * r) + r + 1.0f;
-    vint exponent = (vint)rounded - 0x4B400000;
-    vint half = exponent >> 1;
-    return p * (vreal)((half + 127) << 23) * (vreal)((exponent - half + 127) << 23);
+    *n_out = (vint)rounded - 0x4B400000;
+    return p * (r * r) + r + 1.0f;
+}
+
+/* For -87.3 <= x <= 88.7; 2^n in two factors, as n may be 128, which no exponent holds. */
+static inline vreal v_exp_within(vreal x)
+{
+    vint n;
+    const vreal p = v_exp_reduced(x, &n);
+    vint half = n >> 1;
+    return p * (vreal)((half + 127) << 23) * (vreal)((n - half + 127) << 23);
+}
+
+/* For -87.3 <= x <= 0. */
+static inline vreal v_exp_below(vreal x)
+{
+    vint n;
+    const vreal p = v_exp_reduced(x, &n);
+    return p * (vreal)((n + 127) << 23);
 }
 
 /* exp of any x. Below -87.3 the result is 0, above 88.7 infinity. */
@@ -66,6 +81,7 @@ static inline vreal v_erf(vreal x)
     p = p * s - 0.3761262714f;
     p = p * s + 0.1283791659f;
     vreal small = p * x + x;
+    const vint is_large = t > 1.0f; /* not where x is no number */
     t = v_min(t, v_set(4.0f));
     vreal q = t * 3.557042478e-6f - 2.843581818e-5f;
     q = q * t - 0.0001387473382f;
@@ -74,9 +90,9 @@ static inline vreal v_erf(vreal x)
     q = q * t + 0.1056690504f;
     q = q * t + 0.6354101243f;
     q = q * t + 1.128599584f;
-    vreal large = 1.0f - v_exp_within(-(q * t));
+    vreal large = 1.0f - v_exp_below(-(q * t));
     large = (vreal)((vint)large | ((vint)x & sign_bit));
-    return v_select((vint)(t > 1.0f) & (vint)(x == x), large, small);
+    return v_select(is_large, large, small);
 }
 
 static inline vreal v_tanh(vreal x)
