@@ -112,11 +112,11 @@ static void test_msr_originals(void **state)
     TEST_NEED_SHARED(mrpc, "data/glue/MRPC");
     test_dir_make(dir);
     for (int i = 0; i < 2; i++) {
-        char real[PATH_MAX];
+        char whole[PATH_MAX];
         test_path(from, mrpc, files[i]);
         test_path(to, dir, files[i]);
-        assert_non_null(realpath(from, real));
-        assert_int_equal(symlink(real, to), 0);
+        assert_non_null(realpath(from, whole));
+        assert_int_equal(symlink(whole, to), 0);
     }
     for (int dev = 0; dev < 2; dev++) {
         pare_dataset *a = read_set("MRPC", mrpc, dev ? "dev" : "train");
