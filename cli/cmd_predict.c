@@ -121,7 +121,6 @@ static pare_status open_job(predict_job *job)
     if (!job->arena)
         return PARE_MEMORY;
     PARE_TRY(pare_model_open(job->options->model, &job->model));
-    PARE_TRY(pare_model_pack(job->model));
     PARE_TRY(open_task(job));
     return pare_context(pare_tokenizer_new(&job->model->vocabulary, &job->tokenizer), "%s",
                         job->options->model);
@@ -224,6 +223,8 @@ static pare_status answer(predict_job *job, const pare_line *lines, int64_t n)
 static pare_status answer_batch(predict_job *job, const pare_line *lines, int64_t n)
 {
     pare_mark mark = pare_arena_mark(job->arena);
+    if (job->done > 0 && !job->model->packed) /* for one batch it does not pay */
+        PARE_TRY(pare_model_pack(job->model));
     pare_status status = pare_context(answer(job, lines, n), "standard input, from line %lld on",
                                       (long long)job->done + 1);
 
