@@ -1,7 +1,8 @@
 /* op_attention.c: self-attention over a packed batch.
  *
- * One tile is one (sentence, head): it copies its rows of q, k, v into padded scratch and works
- * there, so the score matrix never leaves the cache and a sentence never sees its neighbours.
+ * One tile is one (sentence, head), so the score matrix never leaves the cache and a sentence never
+ * sees its neighbours. Where a head's columns are whole vectors, products read and write them where
+ * they lie; else in padded copies.
  *
  * L = tokens of the sentence, N = its queries (L, or 1 for [CLS] only), d = head size; Lp and dp
  * are L and d rounded up to whole vectors. */
@@ -32,11 +33,15 @@ typedef struct attention_args {
     int64_t workspace_size;
 } attention_args;
 
+typedef struct span {
+    int64_t first, n;
+} span;
+
 /* One tile's place in the batch and its scratch. */
 typedef struct head_view {
-    int64_t L, N, d, Lp, dp;
+    int64_t d, Lp, dp;
     int64_t column;               /* first column of the head */
-    int64_t row, q_row;           /* first rows in k and v, and in q and context */
+    span keys, queries;           /* L rows of k and v, N rows of q and context */
     real *transposed;             /* [d, Lp] */
     real *rows;                   /* [L, dp] */
     real *result;                 /* [L, dp] */
@@ -59,51 +64,48 @@ static head_view view_head(const attention_args *a, int64_t tile)
     const pare_packed *batch = a->s->batch;
     const int64_t sentence = tile / a->s->heads, head = tile % a->s->heads;
     head_view h = {.d = a->size, .dp = round_up(a->size), .column = head * a->size};
-    h.row = batch->offset[sentence];
-    h.L = batch->offset[sentence + 1] - h.row;
-    h.Lp = round_up(h.L);
-    h.N = a->s->first_only ? 1 : h.L;
-    h.q_row = a->s->first_only ? sentence : h.row;
+    h.keys.first = batch->offset[sentence];
+    h.keys.n = batch->offset[sentence + 1] - h.keys.first;
+    h.Lp = round_up(h.keys.n);
+    h.queries = a->s->first_only ? (span){sentence, 1} : h.keys;
     h.transposed = a->workspace + pare_thread_index() * a->workspace_size;
     h.rows = h.transposed + h.d * h.Lp;
-    h.result = h.rows + h.L * h.dp;
-    h.p = h.result + h.L * h.dp;
-    h.dp_ = h.p + h.N * h.Lp;
-    h.factor = h.dp_ + h.N * h.Lp;
+    h.result = h.rows + h.keys.n * h.dp;
+    h.p = h.result + h.keys.n * h.dp;
+    h.dp_ = h.p + h.queries.n * h.Lp;
+    h.factor = h.dp_ + h.queries.n * h.Lp;
     return h;
 }
 
 /* ---- moving a head's columns in and out ---- */
 
-/* to[n, dp] = from's n rows, the head's columns, zero-padded */
-static void copy_in(real *to, const head_view *h, const real *from, int64_t hidden, int64_t first,
-                    int64_t n)
+/* to[n, dp] = the head's columns of these rows, zero-padded */
+static void copy_in(real *to, const attention_args *a, const head_view *h, const real *from,
+                    span rows)
 {
-    for (int64_t i = 0; i < n; i++) {
-        memcpy(to + i * h->dp, from + (first + i) * hidden + h->column,
+    for (int64_t i = 0; i < rows.n; i++) {
+        memcpy(to + i * h->dp, from + (rows.first + i) * a->hidden + h->column,
                (size_t)h->d * sizeof(real));
         memset(to + i * h->dp + h->d, 0, (size_t)(h->dp - h->d) * sizeof(real));
     }
 }
 
-/* to[d, Lp] = the same rows transposed, zero-padded */
-static void copy_in_transposed(real *to, const head_view *h, const real *from, int64_t hidden)
+/* to[d, Lp] = the keys' rows transposed, zero-padded */
+static void copy_in_transposed(real *to, const attention_args *a, const head_view *h,
+                               const real *from)
 {
-    for (int64_t c = 0; c < h->d; c++) {
-        const real *source = from + h->row * hidden + h->column + c;
-        for (int64_t i = 0; i < h->L; i++)
-            to[c * h->Lp + i] = source[i * hidden];
-        for (int64_t i = h->L; i < h->Lp; i++)
-            to[c * h->Lp + i] = 0;
-    }
+    a->k->transpose(to, h->Lp, from + h->keys.first * a->hidden + h->column, a->hidden,
+                    h->keys.n, h->d);
+    for (int64_t c = 0; c < h->d; c++)
+        memset(to + c * h->Lp + h->keys.n, 0, (size_t)(h->Lp - h->keys.n) * sizeof(real));
 }
 
-/* to's n rows, the head's columns (+)= from[n, dp] */
+/* the head's columns of these rows (+)= from[n, dp] */
 static void copy_out(real *to, const attention_args *a, const head_view *h, const real *from,
-                     int64_t first, int64_t n, bool add)
+                     span rows, bool add)
 {
-    for (int64_t i = 0; i < n; i++) {
-        real *target = to + (first + i) * a->hidden + h->column;
+    for (int64_t i = 0; i < rows.n; i++) {
+        real *target = to + (rows.first + i) * a->hidden + h->column;
         if (add)
             a->k->add(target, from + i * h->dp, h->d);
         else
@@ -111,16 +113,34 @@ static void copy_out(real *to, const attention_args *a, const head_view *h, cons
     }
 }
 
+/* The head's columns of `to`, queries or keys, (+)= s·from with s[N, Lp] and `from` of keys, or
+ * sᵀ·from with `from` of queries. */
+static void multiply_rows(const attention_args *a, const head_view *h, real *to, bool to_keys,
+                          bool add, const real *s, const real *from)
+{
+    const span in = to_keys ? h->queries : h->keys, out = to_keys ? h->keys : h->queries;
+    const bool whole = h->d == h->dp, straight = whole && !add;
+    const real *rows = whole ? from + in.first * a->hidden + h->column : h->rows;
+    real *result = straight ? to + out.first * a->hidden + h->column : h->result;
+    if (!whole)
+        copy_in(h->rows, a, h, from, in);
+    a->k->small_product(result, straight ? a->hidden : h->dp, s, to_keys ? 1 : h->Lp,
+                        to_keys ? h->Lp : 1, rows, whole ? a->hidden : h->dp, out.n, h->d, in.n);
+    if (!straight)
+        copy_out(to, a, h, result, out, add);
+}
+
 /* ---- the passes of one head ---- */
 
 /* p[N,L] = softmax(q·kᵀ / sqrt(d)), before dropout */
 static void probabilities(const attention_args *a, const head_view *h)
 {
-    copy_in_transposed(h->transposed, h, a->key, a->hidden);
-    const real *q = a->q + h->q_row * a->hidden + h->column;
-    a->k->small_product(h->p, h->Lp, q, a->hidden, 1, h->transposed, h->Lp, h->N, h->L, h->d);
-    for (int64_t i = 0; i < h->N; i++)
-        a->k->softmax(h->p + i * h->Lp, 1 / sqrt((double)h->d), h->L);
+    copy_in_transposed(h->transposed, a, h, a->key);
+    const real *q = a->q + h->queries.first * a->hidden + h->column;
+    a->k->small_product(h->p, h->Lp, q, a->hidden, 1, h->transposed, h->Lp, h->queries.n,
+                        h->keys.n, h->d);
+    for (int64_t i = 0; i < h->queries.n; i++)
+        a->k->softmax(h->p + i * h->Lp, 1 / sqrt((double)h->d), h->keys.n);
 }
 
 /* Fills the dropout factors [N * L] of this head; false where dropout is off. */
@@ -129,15 +149,15 @@ static bool head_factors(const attention_args *a, const head_view *h)
     if (a->dropout.probability <= 0)
         return false;
     pare_dropout_key key = a->dropout;
-    key.example = a->s->batch->tokens.example[h->row];
-    a->k->dropout(h->factor, &key, (uint32_t)(h->column / h->d), h->N * h->L);
+    key.example = a->s->batch->tokens.example[h->keys.first];
+    a->k->dropout(h->factor, &key, (uint32_t)(h->column / h->d), h->queries.n * h->keys.n);
     return true;
 }
 
 static void drop(const attention_args *a, const head_view *h, real *to, const real *from)
 {
-    for (int64_t i = 0; i < h->N; i++)
-        a->k->multiply(to + i * h->Lp, from + i * h->Lp, h->factor + i * h->L, h->L);
+    for (int64_t i = 0; i < h->queries.n; i++)
+        a->k->multiply(to + i * h->Lp, from + i * h->Lp, h->factor + i * h->keys.n, h->keys.n);
 }
 
 static void attention_tile(void *context, int64_t tile)
@@ -147,9 +167,7 @@ static void attention_tile(void *context, int64_t tile)
     probabilities(a, &h);
     if (head_factors(a, &h))
         drop(a, &h, h.p, h.p);
-    copy_in(h.rows, &h, a->v, a->hidden, h.row, h.L);
-    a->k->small_product(h.result, h.dp, h.p, h.Lp, 1, h.rows, h.dp, h.N, h.d, h.L);
-    copy_out(a->context, a, &h, h.result, h.q_row, h.N, false);
+    multiply_rows(a, &h, a->context, false, false, h.p, a->v);
 }
 
 /* With P the probabilities, F the factors, O = (P F)·V:
@@ -159,7 +177,7 @@ static void attention_grad_tile(void *context, int64_t tile)
     const attention_args *a = context;
     const head_view h = view_head(a, tile);
     const pare_kernels *k = a->k;
-    const real *dout = a->dcontext + h.q_row * a->hidden + h.column;
+    const real *dout = a->dcontext + h.queries.first * a->hidden + h.column;
     probabilities(a, &h);
     const bool dropped = head_factors(a, &h);
     if (a->dv) { /* dp_ holds P F for the moment */
@@ -168,26 +186,19 @@ static void attention_grad_tile(void *context, int64_t tile)
             drop(a, &h, h.dp_, h.p);
             pf = h.dp_;
         }
-        copy_in(h.rows, &h, a->dcontext, a->hidden, h.q_row, h.N);
-        k->small_product(h.result, h.dp, pf, 1, h.Lp, h.rows, h.dp, h.L, h.d, h.N);
-        copy_out(a->dv, a, &h, h.result, h.row, h.L, a->add_v);
+        multiply_rows(a, &h, a->dv, true, a->add_v, pf, a->dcontext);
     }
-    copy_in_transposed(h.transposed, &h, a->v, a->hidden);
-    k->small_product(h.dp_, h.Lp, dout, a->hidden, 1, h.transposed, h.Lp, h.N, h.L, h.d);
+    copy_in_transposed(h.transposed, a, &h, a->v);
+    k->small_product(h.dp_, h.Lp, dout, a->hidden, 1, h.transposed, h.Lp, h.queries.n,
+                     h.keys.n, h.d);
     if (dropped)
         drop(a, &h, h.dp_, h.dp_);
-    for (int64_t i = 0; i < h.N; i++)
-        k->softmax_grad(h.dp_ + i * h.Lp, h.p + i * h.Lp, 1 / sqrt((double)h.d), h.L);
-    if (a->dq) {
-        copy_in(h.rows, &h, a->key, a->hidden, h.row, h.L);
-        k->small_product(h.result, h.dp, h.dp_, h.Lp, 1, h.rows, h.dp, h.N, h.d, h.L);
-        copy_out(a->dq, a, &h, h.result, h.q_row, h.N, a->add_q);
-    }
-    if (a->dk) {
-        copy_in(h.rows, &h, a->q, a->hidden, h.q_row, h.N);
-        k->small_product(h.result, h.dp, h.dp_, 1, h.Lp, h.rows, h.dp, h.L, h.d, h.N);
-        copy_out(a->dk, a, &h, h.result, h.row, h.L, a->add_k);
-    }
+    for (int64_t i = 0; i < h.queries.n; i++)
+        k->softmax_grad(h.dp_ + i * h.Lp, h.p + i * h.Lp, 1 / sqrt((double)h.d), h.keys.n);
+    if (a->dq)
+        multiply_rows(a, &h, a->dq, false, a->add_q, h.dp_, a->key);
+    if (a->dk)
+        multiply_rows(a, &h, a->dk, true, a->add_k, h.dp_, a->q);
 }
 
 /* ---- the op ---- */

@@ -59,9 +59,13 @@ typedef struct pare_kernels {
     /* dp[n] becomes the gradient of softmax's input: scale p (dp - sum(p dp)). */
     void (*softmax_grad)(real *dp, const real *p, double scale, int64_t n);
 
+    /* to[columns, rows] = from[rows, columns] transposed, with row strides ldt and ldf. */
+    void (*transpose)(real *to, int64_t ldt, const real *from, int64_t ldf, int64_t rows,
+                      int64_t columns);
+
     /* c[m, n] = a·b for small matrices: a(i, j) = a[i * a_row + j * a_column], b[k, n] and c with
-     * row strides ldb, ldc that are multiples of pare_vector_lanes. Whole vectors are read and
-     * written: the columns up to the next multiple must exist in b and c. */
+     * row strides ldb, ldc. Whole vectors are read and written: columns up to the next multiple of
+     * PARE_VECTOR_LANES must exist in b and c. */
     void (*small_product)(real *c, int64_t ldc, const real *a, int64_t a_row, int64_t a_column,
                           const real *b, int64_t ldb, int64_t m, int64_t n, int64_t k);
 

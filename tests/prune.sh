@@ -130,7 +130,7 @@ for method in svd svd-global; do
     check "the exported model scores the same" \
         sh -c "sed 's/.*\"metrics\"//' out | cmp -s - want"
 done
-run 0 flop factorize --model model.h5 --target 0.5 --fold time fast.h5 --json
+run 0 flop factorize --model model.h5 --target 0.5 --method $method --fold time fast.h5 --json
 check "what is faster dense is no smaller" [ "$(stat -c %s fast.h5)" -ge "$(stat -c %s half.h5)" ]
 run 3 flop factorize --model factors.h5 never.h5
 says "factorised already"

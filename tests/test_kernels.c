@@ -273,7 +273,36 @@ static void test_softmax(void **state)
     each(check_softmax);
 }
 
-/* ---- small products ---- */
+/* ---- small matrices ---- */
+
+static void check_transpose_of(int64_t rows, int64_t columns)
+{
+    static real from[40 * 45], to[40 * 45];
+    const int64_t ldf = columns + 3, ldt = rows + 2;
+    for (int64_t i = 0; i < 40 * 45; i++) {
+        from[i] = test_random(14, i);
+        to[i] = (real)NAN;
+    }
+    k->transpose(to, ldt, from, ldf, rows, columns);
+    for (int64_t c = 0; c < columns; c++) {
+        for (int64_t r = 0; r < rows; r++)
+            assert_true(to[c * ldt + r] == from[r * ldf + c]);
+        assert_true(isnan(to[c * ldt + rows]));
+    }
+}
+
+static void check_transpose(void)
+{
+    for (int64_t rows = 1; rows <= 37; rows++)
+        for (int64_t columns = 1; columns <= 37; columns++)
+            check_transpose_of(rows, columns);
+}
+
+static void test_transpose(void **state)
+{
+    (void)state;
+    each(check_transpose);
+}
 
 static void check_product(int64_t m, int64_t n, int64_t depth, bool transposed)
 {
@@ -516,6 +545,7 @@ int main(void)
         cmocka_unit_test(test_places_do_not_matter),
         cmocka_unit_test(test_norm),
         cmocka_unit_test(test_softmax),
+        cmocka_unit_test(test_transpose),
         cmocka_unit_test(test_small_products),
         cmocka_unit_test(test_dropout_is_the_same_everywhere),
         cmocka_unit_test(test_dropout_is_random),

@@ -194,11 +194,39 @@ static void k_softmax_grad(real *dp, const real *p, double scale, int64_t n)
                 v_store_part(dp + i, PART(p) * (PART(dp) - dot) * factor, part));
 }
 
-/* ---- small products ---- */
+/* ---- small matrices ---- */
 
-enum { SMALL_ROWS = 4, SMALL_VECTORS = 2 };
+typedef real quad __attribute__((vector_size(4 * sizeof(real)), aligned(sizeof(real)), may_alias));
 
-/* c[rows <= 4, columns of 1 or 2 vectors] */
+static inline void transpose_square(real *to, int64_t ldt, const real *from, int64_t ldf)
+{
+    const quad r0 = *(const quad *)from, r1 = *(const quad *)(from + ldf),
+               r2 = *(const quad *)(from + 2 * ldf), r3 = *(const quad *)(from + 3 * ldf);
+    const quad low01 = __builtin_shufflevector(r0, r1, 0, 4, 1, 5);
+    const quad low23 = __builtin_shufflevector(r2, r3, 0, 4, 1, 5);
+    const quad high01 = __builtin_shufflevector(r0, r1, 2, 6, 3, 7);
+    const quad high23 = __builtin_shufflevector(r2, r3, 2, 6, 3, 7);
+    *(quad *)to = __builtin_shufflevector(low01, low23, 0, 1, 4, 5);
+    *(quad *)(to + ldt) = __builtin_shufflevector(low01, low23, 2, 3, 6, 7);
+    *(quad *)(to + 2 * ldt) = __builtin_shufflevector(high01, high23, 0, 1, 4, 5);
+    *(quad *)(to + 3 * ldt) = __builtin_shufflevector(high01, high23, 2, 3, 6, 7);
+}
+
+static void k_transpose(real *to, int64_t ldt, const real *from, int64_t ldf, int64_t rows,
+                        int64_t columns)
+{
+    const int64_t whole_rows = rows / 4 * 4, whole_columns = columns / 4 * 4;
+    for (int64_t r = 0; r < whole_rows; r += 4)
+        for (int64_t c = 0; c < whole_columns; c += 4)
+            transpose_square(to + c * ldt + r, ldt, from + r * ldf + c, ldf);
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t c = r < whole_rows ? whole_columns : 0; c < columns; c++)
+            to[c * ldt + r] = from[r * ldf + c];
+}
+
+enum { SMALL_ROWS = 8, SMALL_VECTORS = 2 };
+
+/* c[rows, columns of 1 or 2 vectors] */
 static inline __attribute__((always_inline)) void
 small_block(real *c, int64_t ldc, const real *a, int64_t a_row, int64_t a_column, const real *b,
             int64_t ldb, int64_t k, const int rows, const int vectors)
@@ -223,15 +251,20 @@ static void k_small_product(real *c, int64_t ldc, const real *a, int64_t a_row, 
 {
 #define BLOCK(R, V)                                                                                \
     small_block(c + i * ldc + j, ldc, a + i * a_row, a_row, a_column, b + j, ldb, k, R, V)
-    for (int64_t i = 0; i < m;) {
-        const int64_t rows = m - i >= SMALL_ROWS ? SMALL_ROWS : 1;
-        int64_t j = 0;
-        for (; j + VL < n; j += SMALL_VECTORS * VL)
-            rows == 1 ? BLOCK(1, 2) : BLOCK(SMALL_ROWS, 2);
-        if (j < n)
-            rows == 1 ? BLOCK(1, 1) : BLOCK(SMALL_ROWS, 1);
-        i += rows;
+#define BLOCK_ROWS(R)                                                                              \
+    for (; i + (R) <= m; i += (R)) {                                                               \
+        int64_t j = 0;                                                                             \
+        for (; j + VL < n; j += SMALL_VECTORS * VL)                                                \
+            BLOCK(R, 2);                                                                           \
+        if (j < n)                                                                                 \
+            BLOCK(R, 1);                                                                           \
     }
+    int64_t i = 0;
+    BLOCK_ROWS(SMALL_ROWS)
+    BLOCK_ROWS(4)
+    BLOCK_ROWS(2)
+    BLOCK_ROWS(1)
+#undef BLOCK_ROWS
 #undef BLOCK
 }
 
@@ -374,6 +407,7 @@ const pare_kernels KERNELS_TABLE = {
     .norm_grad = k_norm_grad,
     .softmax = k_softmax,
     .softmax_grad = k_softmax_grad,
+    .transpose = k_transpose,
     .small_product = k_small_product,
     .dropout = k_dropout,
     .add = k_add,
