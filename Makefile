@@ -38,7 +38,7 @@ INCLUDES := $(foreach p,hdf5 blis jansson inih libutf8proc cairo,$(call flags,cf
 LIBS := $(call flags,libs,hdf5,-lhdf5) $(call flags,libs,blis,-lblis) \
         $(call flags,libs,jansson,-ljansson) $(call flags,libs,inih,-linih) \
         $(call flags,libs,libutf8proc,-lutf8proc) $(call flags,libs,cairo,-lcairo) \
-        $(call flags,libs,zlib,-lz) -lm
+        $(call flags,libs,libdeflate,-ldeflate) $(call flags,libs,zlib,-lz) -lm
 CMOCKA = $(call flags,libs,cmocka,-lcmocka)
 
 # ---- Files -------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
-/* checksum.c: CRC-32 and inflate (zlib), CRC-32C and SHA-256 (our own). */
+/* checksum.c: CRC-32 (libdeflate, zlib joins), inflate (zlib), CRC-32C and SHA-256 (our own). */
 #include "core/checksum.h"
 
+#include <libdeflate.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,7 +36,7 @@ static void crc_block(void *context, int64_t tile)
     crc_job *job = context;
     size_t block = (size_t)tile;
     const unsigned char *bytes = job->bytes + block * BLOCK;
-    job->crc[block] = (uint32_t)crc32_z(0, bytes, block_size(job->size, block));
+    job->crc[block] = libdeflate_crc32(0, bytes, block_size(job->size, block));
 }
 
 /* The blocks are of one size at any number of threads, and joined in their order: the CRC of the
@@ -43,8 +44,8 @@ static void crc_block(void *context, int64_t tile)
 uint32_t pare_crc32(uint32_t crc, const void *bytes, size_t size)
 {
     const unsigned char *next = bytes;
-    if (size <= BLOCK) /* also NULL with size 0, which zlib would take for "start" */
-        return size ? (uint32_t)crc32_z(crc, next, size) : crc;
+    if (size <= BLOCK) /* also NULL with size 0, which libdeflate would take for "start" */
+        return size ? libdeflate_crc32(crc, next, size) : crc;
     while (size > 0) {
         crc_job job = {.bytes = next, .size = size};
         if (job.size > (size_t)MAX_BLOCKS * BLOCK)

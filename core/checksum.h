@@ -1,4 +1,5 @@
-/* checksum.h: CRC-32 and inflate through zlib (the only user of its header), CRC-32C, SHA-256. */
+/* checksum.h: CRC-32 and inflate through libdeflate and zlib (the only user of their headers),
+ * CRC-32C, SHA-256. */
 #ifndef PARE_CORE_CHECKSUM_H
 #define PARE_CORE_CHECKSUM_H
 
@@ -6,7 +7,7 @@
 
 #include "core/status.h"
 
-/* CRC-32 (zlib's, RFC 1952), in parallel over blocks of 1 MiB; the same value as one zlib call. */
+/* CRC-32 (RFC 1952, as zlib's), in parallel over blocks of 1 MiB; the same value as of one call. */
 uint32_t pare_crc32(uint32_t crc, const void *bytes, size_t size);
 
 /* The CRC-32 of a text whose first part has the CRC `a` and whose last size_b bytes have `b`. */

@@ -92,6 +92,7 @@ BEGIN {
     for (i = 1; i <= n; i++) storey[parts[i]] = i
     # Outside libraries: who alone may include their header.
     split("blis.h core/blis.c hdf5.h core/hdf5_session.h zlib.h core/checksum.c " \
+        "libdeflate.h core/checksum.c " \
         "jansson.h core/json.c " \
         "ini.h cli/config_file.c utf8proc.h tasks/unicode.c cairo.h plot/canvas.c " \
         "cairo-svg.h plot/canvas.c omp.h core/threads.c", pairs, " ")
