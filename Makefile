@@ -29,8 +29,11 @@ AVX512 = -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -ffp-contract=fast \
 AVX512BF16 = $(AVX512) -mavx512bf16
 AMX = $(AVX512) -mamx-tile -mamx-bf16
 endif
-arch = $(BASE) $(if $(filter %_avx2.c,$(1)),$(AVX2)) $(if $(filter %_avx512.c,$(1)),$(AVX512)) \
-       $(if $(filter %_avx512bf16.c,$(1)),$(AVX512BF16)) $(if $(filter %_amx.c,$(1)),$(AMX))
+# (In core/cpu only: the tests named alike do such instructions in C, on any CPU.)
+arch = $(BASE) $(if $(filter core/cpu/%_avx2.c,$(1)),$(AVX2)) \
+       $(if $(filter core/cpu/%_avx512.c,$(1)),$(AVX512)) \
+       $(if $(filter core/cpu/%_avx512bf16.c,$(1)),$(AVX512BF16)) \
+       $(if $(filter core/cpu/%_amx.c,$(1)),$(AMX))
 
 # A library's flags by pkg-config; where it has no such file, plain -l does on most systems.
 flags = $(or $(shell pkg-config --$(1) $(2) 2>/dev/null),$(3))
