@@ -1,4 +1,4 @@
-/* tests/pair_kernels_main.h: the test program of the kernels EMULATED, tile by tile and under all of
+/* tests/pair_kernels_main.h: the test program of the kernels EMULATED, by tiles and under all of
  * core/gemm.c; where that is not defined, one that skips. */
 #include "tests/pair_kernels.h"
 
