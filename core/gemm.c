@@ -1,3 +1,4 @@
+/* gemm.c: see gemm.h. */
 #include "core/gemm.h"
 
 #include <assert.h>
@@ -15,6 +16,8 @@
  *   2. C is cut into tasks, which the threads take in turn. A task goes through k in blocks; of
  *      each it packs its own side's part, which stays in its core's L2 cache, and lets every
  *      shared panel meet every own panel. (Few shared columns meet rows of A where they lie.)
+ * A B that the caller has packed before is the shared side, and there is no phase 1: so all threads
+ * stream it from memory, each panel fetched ahead while few rows of A meet the one before.
  * Only the depth of a block of k can be seen in the bits, and it follows from k alone. So tasks may
  * be cut as the number of threads suggests. */
 enum {

@@ -224,7 +224,7 @@ static void k_transpose(real *to, int64_t ldt, const real *from, int64_t ldf, in
             to[c * ldt + r] = from[r * ldf + c];
 }
 
-enum { SMALL_ROWS = 8, SMALL_VECTORS = 2 };
+enum { SMALL_ROWS = VEC_BYTES == 64 ? 8 : 4, SMALL_VECTORS = 2 }; /* sums stay in registers */
 
 /* c[rows, columns of 1 or 2 vectors] */
 static inline __attribute__((always_inline)) void
