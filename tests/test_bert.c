@@ -320,6 +320,46 @@ static void test_frozen_layers(void **state)
     each(check_frozen);
 }
 
+/* Where states of rows are kept, embeddings have the same gradients in the rows that tokens named,
+ * over micro-batches too, and none is written in the others. */
+static void check_row_states(void)
+{
+    forget_gradients();
+    run_backward(&training, 0, 2);
+    run_backward(&training, 2, N_SENTENCES - 2);
+    const real *dense = copy_gradients();
+    for (int i = 0; i < model->n_params; i++) {
+        pare_tensor *x = &model->params[i]->tensor;
+        if (model->params[i]->layer >= 0 || model->params[i]->rank != 2)
+            continue;
+        x->row_state = test_alloc(arena, x->rows, 1);
+        memset(x->row_state, PARE_ROW_GRADIENT, (size_t)x->rows); /* of a step that is over */
+        memset(x->grad, 0xff, (size_t)pare_tensor_size(x) * sizeof(real));
+    }
+    forget_gradients();
+    run_backward(&training, 0, 2);
+    run_backward(&training, 2, N_SENTENCES - 2);
+    for (int i = 0; i < model->n_params; i++) {
+        const pare_tensor *x = &model->params[i]->tensor;
+        for (int64_t r = 0; r < x->rows; r++) {
+            const bool named = !x->row_state || x->row_state[r] == PARE_ROW_GRADIENT;
+            for (int64_t c = 0; c < x->cols; c++)
+                assert_true(named || (dense[r * x->cols + c] == 0 &&
+                                      isnan(x->grad[r * x->cols + c])));
+            if (named)
+                expect_same_bits(x->grad + r * x->cols, dense + r * x->cols, x->cols,
+                                 model->params[i]->name);
+        }
+        dense += pare_tensor_size(x);
+    }
+}
+
+static void test_row_states(void **state)
+{
+    (void)state;
+    each(check_row_states);
+}
+
 /* ---- memory and errors ---- */
 
 /* Without recording, a layer's memory is given back: twice the layers need no more. */
@@ -385,6 +425,7 @@ int main(void)
         cmocka_unit_test(test_dropout_masks_have_keys),
         cmocka_unit_test(test_micro_batches_add_up),
         cmocka_unit_test(test_frozen_layers),
+        cmocka_unit_test(test_row_states),
         cmocka_unit_test(test_evaluation_memory_does_not_grow_with_depth),
         cmocka_unit_test(test_a_model_without_head_is_refused),
     };
