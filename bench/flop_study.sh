@@ -7,6 +7,9 @@
 #
 #   MODEL=minilm.h5 bench/flop_study.sh runs glue results 4       runs what is missing
 #   bench/flop_study.sh --table results                           a line a model
+#
+# With DONE=study.tsv, a table from another machine, runs that are in it are left out; its lines and
+# the new table's are the whole.
 set -eu
 
 if [ "$1" = --table ]; then
@@ -59,6 +62,8 @@ runs_of() { # METHOD: a line a run, cheap tasks first
     pare=$0 runs=$1 data=$2 output=$3 task=$4 seed=$5 name=$6 targets=$7 first=$8
     run=$output/$task-$seed-$name model=$runs/$task-$seed/best.h5
     [ ! -s "$run/eval_results.json" ] || exit 0
+    tab=$(printf "\t")
+    [ -z "${DONE:-}" ] || ! grep -q "^$task$tab$seed$tab$name$tab" "$DONE" || exit 0
     if [ ! -s "$model" ] && [ "$name" = flop ] && [ -n "${MODEL:-}" ]; then
         "$pare" finetune --model "$MODEL" --task "$task" --data "$data" --seed "$seed" \
             --output "$runs/$task-$seed" --resume --learning-rate 5e-5 --epochs 3 \
