@@ -119,6 +119,26 @@ static void test_activations(void **state)
     each(check_activations);
 }
 
+/* Far from 0 the slope is that of the straight lines which GELU comes to. */
+static void check_far_slopes(void)
+{
+    static const double far[] = {13.2, 14, 20, 1e5, 1e19, 1e30, 3e38};
+    real x[14], dx[14], ones[14];
+    for (int i = 0; i < 14; i++) {
+        x[i] = (real)(i & 1 ? -far[i / 2] : far[i / 2]);
+        ones[i] = 1;
+    }
+    k->activate_grad(dx, ones, x, 14, PARE_ACT_GELU, false);
+    for (int i = 0; i < 14; i++)
+        expect(dx[i], i & 1 ? 0 : 1, 1e-30, "a far slope", 14, i);
+}
+
+static void test_far_slopes(void **state)
+{
+    (void)state;
+    each(check_far_slopes);
+}
+
 /* An element's bits do not depend on where in the array it stands: batches rely on it. */
 static void check_places(void)
 {
@@ -542,6 +562,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_activations),
+        cmocka_unit_test(test_far_slopes),
         cmocka_unit_test(test_places_do_not_matter),
         cmocka_unit_test(test_norm),
         cmocka_unit_test(test_softmax),

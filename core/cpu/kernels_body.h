@@ -53,9 +53,11 @@ static inline vreal activation(vreal x, pare_activation act)
 static inline vreal activation_slope(vreal x, pare_activation act)
 {
     switch (act) {
-    case PARE_ACT_GELU:
+    case PARE_ACT_GELU: {
+        const vreal near = v_max(v_min(x, v_set(13)), v_set(-13)); /* beyond, nothing is left */
         return (real)0.5 * ((real)1 + v_erf(x * SQRT_HALF)) +
-               x * NORMAL_PEAK * v_exp_below(v_max(x * x * (real)-0.5, v_set(-87)));
+               near * NORMAL_PEAK * v_exp_below(near * near * (real)-0.5);
+    }
     case PARE_ACT_GELU_NEW: {
         vreal t = v_tanh(GELU_NEW_SCALE * (x + GELU_NEW_CUBIC * x * x * x));
         vreal inner = GELU_NEW_SCALE * ((real)1 + (real)3 * GELU_NEW_CUBIC * x * x);
