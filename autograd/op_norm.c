@@ -7,7 +7,7 @@
 #include "autograd/ops.h"
 #include "core/threads.h"
 
-enum { TILE_ROWS = 16, TILE_COLUMNS = 64, ZERO_TILE = 1 << 16 };
+enum { TILE_ROWS = 16, TILE_COLUMNS = 64 };
 
 /* One struct serves all passes over rows; each reads the members it needs. */
 typedef struct row_args {
@@ -165,7 +165,6 @@ typedef struct scatter_args {
     const real *dsum;
     const int32_t *index;
     int64_t n, cols;
-    int64_t size; /* of the table */
 } scatter_args;
 
 static void scatter_tile(void *context, int64_t tile)
@@ -191,14 +190,6 @@ static void begin_rows(pare_tensor *table, const scatter_args *a, bool add)
     }
 }
 
-static void zero_tile(void *context, int64_t tile)
-{
-    const scatter_args *a = context;
-    const int64_t first = tile * ZERO_TILE;
-    const int64_t n = a->size - first < ZERO_TILE ? a->size - first : ZERO_TILE;
-    memset(a->table + first, 0, (size_t)n * sizeof(real));
-}
-
 static void scatter_rows(pare_tape *t, pare_tensor *table, const real *dsum, const int32_t *index,
                          int64_t n)
 {
@@ -206,12 +197,11 @@ static void scatter_rows(pare_tape *t, pare_tensor *table, const real *dsum, con
     real *grad = pare_tape_gradient(t, table, &add);
     if (!grad)
         return;
-    scatter_args args = {grad, dsum, index, n, table->cols, pare_tensor_size(table)};
+    scatter_args args = {grad, dsum, index, n, table->cols};
     if (table->row_state)
         begin_rows(table, &args, add);
     else if (!add)
-        pare_parallel_work((args.size + ZERO_TILE - 1) / ZERO_TILE, 0.5 * (double)args.size,
-                           zero_tile, &args);
+        memset(grad, 0, (size_t)pare_tensor_size(table) * sizeof(real));
     pare_parallel_work((table->cols + TILE_COLUMNS - 1) / TILE_COLUMNS, (double)(n * table->cols),
                        scatter_tile, &args);
 }

@@ -148,23 +148,25 @@ static int64_t pack_group(const side *s)
     return round_up(PACK_GROUP, s->panel);
 }
 
-/* Where, in a side that is packed whole, a block of k begins at a panel's first row or column. */
-static int64_t place_of(const product *p, const side *s, int64_t start, int64_t k0)
+/* Where, in the packed shared side, a block of k begins at a panel's first row or column. */
+static int64_t place_of(const product *p, int64_t start, int64_t k0)
 {
-    return packed_depth(p->with, k0) * round_up(s->count, s->panel) +
+    return packed_depth(p->with, k0) * round_up(p->shared->count, p->shared->panel) +
            start * packed_depth(p->with, smaller(p->depth, p->k - k0));
 }
 
-static int64_t count_pack_tiles(const product *p, const side *s)
+static int64_t count_pack_tiles(const product *p)
 {
-    return ceiling(s->count, pack_group(s)) * ceiling(p->k, p->depth);
+    return ceiling(p->shared->count, pack_group(p->shared)) * ceiling(p->k, p->depth);
 }
 
-static void pack_tile(const product *p, const side *s, real *packed, int64_t tile)
+static void pack_shared_tile(void *context, int64_t tile)
 {
+    const product *p = context;
+    const side *s = p->shared;
     int64_t group = pack_group(s), groups = ceiling(s->count, group);
     int64_t k0 = tile / groups * p->depth, start = tile % groups * group;
-    pack(s, packed + place_of(p, s, start, k0), start, smaller(group, s->count - start), k0,
+    pack(s, p->packed_shared + place_of(p, start, k0), start, smaller(group, s->count - start), k0,
          smaller(p->depth, p->k - k0));
 }
 
@@ -207,18 +209,14 @@ static void run_tile(const block *k, int64_t i, int64_t j, int64_t share, int64_
 static void run_block(const block *k)
 {
     const product *p = k->p;
-    int64_t share, shares;
-    if (p->own == &p->a) {
-        shares = ceiling(k->t.rows, p->a.panel);
-        for (int64_t j = 0; j < k->t.columns; j += p->b.panel)
-            for (share = 0; share < shares; share++)
-                run_tile(k, share * p->a.panel, j, share, shares);
-    } else {
-        shares = ceiling(k->t.columns, p->b.panel);
-        for (int64_t i = 0; i < k->t.rows; i += p->a.panel)
-            for (share = 0; share < shares; share++)
-                run_tile(k, i, share * p->b.panel, share, shares);
-    }
+    const bool own_a = p->own == &p->a;
+    const int64_t shares = ceiling(own_a ? k->t.rows : k->t.columns, p->own->panel);
+    const int64_t shared_count = own_a ? k->t.columns : k->t.rows;
+    for (int64_t shared = 0; shared < shared_count; shared += p->shared->panel)
+        for (int64_t share = 0; share < shares; share++) {
+            const int64_t own = share * p->own->panel;
+            run_tile(k, own_a ? own : shared, own_a ? shared : own, share, shares);
+        }
 }
 
 /* The shared side is packed by then, or about to be by another thread. */
@@ -249,7 +247,7 @@ static void run_task(product *p, int64_t number)
         k.depth = packed_depth(p->with, smaller(p->depth, p->k - k0));
         k.first = k0 == 0;
         const real *shared =
-            packed_shared + place_of(p, p->shared, own_a ? k.t.j0 : k.t.i0, k0);
+            packed_shared + place_of(p, own_a ? k.t.j0 : k.t.i0, k0);
         const real *own = own_a ? own_part(p, k.t.i0, k.t.rows, k0)
                                 : own_part(p, k.t.j0, k.t.columns, k0);
         k.a = own_a ? own : shared;
@@ -271,7 +269,7 @@ static void run_step(void *context, int64_t tile)
         run_task(p, step - p->pack_tiles);
         return;
     }
-    pack_tile(p, p->shared, p->packed_shared, step);
+    pack_shared_tile(p, step);
     atomic_fetch_add_explicit(&p->packed, 1, memory_order_release);
 }
 
@@ -341,14 +339,14 @@ static void run_packed(product *p, void *workspace, bool serial)
     if (!shared->packed)
         p->packed_own += shared_size(p->with, shared->count, shared->panel, p->k);
     p->packed_own_size = own_size(p->with, p->own->count, p->own->panel, p->k);
-    p->pack_tiles = shared->packed ? 0 : count_pack_tiles(p, shared);
+    p->pack_tiles = shared->packed ? 0 : count_pack_tiles(p);
     run_tiles(serial, p->pack_tiles + count_tasks(p), run_step, p);
 }
 
 /* What a call and the kernels say; the rest follows. */
-static product product_of(const pare_gemm_kernels *with, real *c, int64_t ldc, int64_t m, int64_t n,
-                          int64_t k, const real *bias)
+static product product_of(real *c, int64_t ldc, int64_t m, int64_t n, int64_t k, const real *bias)
 {
+    const pare_gemm_kernels *with = pare_gemm_kernels_get();
     return (product){.with = with, .c = c, .bias = bias, .ldc = ldc, .k = k,
                      .depth = block_depth(with, k),
                      .a = {.count = m, .panel = with->rows, .pack = with->pack_a},
@@ -383,7 +381,7 @@ void pare_gemm(real *c, int64_t ldc, const real *a, int64_t lda, bool a_transpos
                int64_t ldb, bool b_transposed, int64_t m, int64_t n, int64_t k, bool accumulate,
                const real *bias, void *workspace)
 {
-    product p = product_of(pare_gemm_kernels_get(), c, ldc, m, n, k, bias);
+    product p = product_of(c, ldc, m, n, k, bias);
     p.accumulate = accumulate;
     p.a.from = a;
     p.a.stride = lda;
@@ -402,30 +400,21 @@ size_t pare_gemm_packed_size(int64_t n, int64_t k)
     return pare_gemm_by_blis() ? 0 : (size_t)shared_size(with, n, with->columns, k) * sizeof(real);
 }
 
-typedef struct packing {
-    product p;
-    real *packed;
-} packing;
-
-static void packing_tile(void *context, int64_t tile)
-{
-    const packing *a = context;
-    pack_tile(&a->p, &a->p.b, a->packed, tile);
-}
-
 void pare_gemm_pack_b(real *packed, const real *b, int64_t ldb, int64_t n, int64_t k)
 {
-    packing args = {product_of(pare_gemm_kernels_get(), NULL, 0, 0, n, k, NULL), packed};
-    args.p.b.from = b;
-    args.p.b.stride = ldb;
-    args.p.b.along = true;
-    pare_parallel(k > 0 ? count_pack_tiles(&args.p, &args.p.b) : 0, packing_tile, &args);
+    product p = product_of(NULL, 0, 0, n, k, NULL);
+    p.b.from = b;
+    p.b.stride = ldb;
+    p.b.along = true;
+    p.shared = &p.b;
+    p.packed_shared = packed;
+    pare_parallel(k > 0 ? count_pack_tiles(&p) : 0, pack_shared_tile, &p);
 }
 
 void pare_gemm_packed(real *c, int64_t ldc, const real *a, int64_t lda, const real *packed,
                       int64_t m, int64_t n, int64_t k, const real *bias, void *workspace)
 {
-    product p = product_of(pare_gemm_kernels_get(), c, ldc, m, n, k, bias);
+    product p = product_of(c, ldc, m, n, k, bias);
     p.a.from = a;
     p.a.stride = lda;
     p.a.along = true;

@@ -59,4 +59,10 @@ typedef struct pare_param {
     bool frozen; /* neither gradient nor optimiser state */
 } pare_param;
 
+/* A table of embeddings, whose rows are looked up; other matrices are multiplied. */
+static inline bool pare_param_is_table(const pare_param *p)
+{
+    return p->rank == 2 && p->layer < 0;
+}
+
 #endif

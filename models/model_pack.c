@@ -2,12 +2,6 @@
 #include "core/gemm.h"
 #include "models/model.h"
 
-/* The embeddings are not multiplied. */
-static bool is_multiplied(const pare_param *p)
-{
-    return p->rank == 2 && p->layer >= 0;
-}
-
 pare_status pare_model_pack(pare_model *model)
 {
     pare_model_unpack(model);
@@ -17,7 +11,7 @@ pare_status pare_model_pack(pare_model *model)
     for (int i = 0; i < model->n_params; i++) {
         pare_tensor *w = &model->params[i]->tensor;
         const size_t bytes = pare_gemm_packed_size(w->rows, w->cols);
-        if (!is_multiplied(model->params[i]) || bytes == 0)
+        if (model->params[i]->rank != 2 || pare_param_is_table(model->params[i]) || bytes == 0)
             continue;
         real *packed = pare_arena_alloc(model->packed, bytes);
         if (!packed) {

@@ -39,11 +39,6 @@ static void cut_chunks(pare_optimizer *o)
     }
 }
 
-static bool is_table(const pare_param *p)
-{
-    return p->rank == 2 && p->layer < 0;
-}
-
 /* Gradient and moments of one parameter. */
 static bool add_state(pare_optimizer *o, pare_arena *arena, int i)
 {
@@ -52,7 +47,7 @@ static bool add_state(pare_optimizer *o, pare_arena *arena, int i)
     x->needs_grad = true;
     x->has_grad = false;
     x->row_state = NULL;
-    if (is_table(o->params[i])) {
+    if (pare_param_is_table(o->params[i])) {
         x->row_state = pare_arena_zalloc(arena, (size_t)x->rows);
         o->zeros = pare_arena_zalloc(arena, (size_t)x->cols * sizeof(real));
         if (!x->row_state || !o->zeros)

@@ -327,8 +327,7 @@ pare_status pare_eval_session_open(const pare_evaluate_options *options, pare_ev
     PARE_TRY(pare_model_open(options->model, &s->model));
     PARE_TRY(pare_tokenizer_new(&s->model->vocabulary, &s->tokenizer));
     PARE_TRY(open_set(s, options));
-    PARE_TRY(check_head(s->model, options->model, s->set.dataset[0]));
-    return pare_model_pack(s->model);
+    return check_head(s->model, options->model, s->set.dataset[0]);
 }
 
 void pare_eval_session_close(pare_eval_session *s)
@@ -345,6 +344,8 @@ static pare_status evaluate_model(const pare_evaluate_options *options,
     pare_eval_session session;
     pare_evaluation evaluation = {0};
     pare_status status = pare_eval_session_open(options, &session);
+    if (status == PARE_OK)
+        status = pare_model_pack(session.model);
     if (status == PARE_OK)
         status = pare_eval_set_run(&session.set, session.model, options->batch_size, NULL,
                                    progress, &evaluation);

@@ -56,7 +56,6 @@ static pare_status evaluate(pare_eval_session *session, const pare_train_options
     m->eval_seconds = pare_seconds() - start;
     if (status == PARE_OK)
         m->memory_bytes = (int64_t)(pare_arena_used(session->model->arena) +
-                                    pare_arena_used(session->model->packed) +
                                     pare_arena_peak(space.step) + pare_arena_peak(space.scratch));
     pare_arena_free(space.step);
     pare_arena_free(space.scratch);

@@ -285,6 +285,8 @@ pare_status pare_head_sweep(const pare_head_sweep_options *options, const pare_p
     pare_eval_session session;
     *result = NULL;
     pare_status status = pare_eval_session_open(&options->eval, &session);
+    if (status == PARE_OK)
+        status = pare_model_pack(session.model);
     if (status == PARE_OK) {
         *result = header(&session, &options->eval);
         status = sweep_session(&session, options, progress, *result);

@@ -39,7 +39,7 @@ typedef enum fail_set { FAIL_NONE, FAIL_PARE, FAIL_HDF5 } fail_set;
 /* The program itself, which holds pare's library, has no name here. */
 static const char *const fail_libraries[] = {
     "libjansson.", "libinih.",  "libutf8proc.", "libcairo.",
-    "libpixman-",  "libpng16.", "libz.",        "liblapacke."};
+    "libpixman-",  "libpng16.", "libz.",        "libdeflate."};
 
 enum { FAIL_RANGES = 32, FAIL_SLOTS = 1 << 18 };
 

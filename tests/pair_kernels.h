@@ -44,6 +44,15 @@ static void make(operand *o, int64_t count, int64_t depth, bool along, uint32_t 
         o->panels[i] = NAN; /* what packing leaves out would be seen */
 }
 
+/* An element against its sum in double, of terms whose sizes add up to `size`. */
+static void expect_sum(float got, double sum, double size, const int64_t shape[3], bool x, bool y,
+                       int64_t i, int64_t j)
+{
+    if (!(fabs(got - sum) <= 0x1p-22 * size * sqrt((double)shape[2] + 1)))
+        fail_msg("m=%d n=%d k=%d (%d%d) [%d,%d]: %g, not %g", (int)shape[0], (int)shape[1],
+                 (int)shape[2], x, y, (int)i, (int)j, got, sum);
+}
+
 static void check_product(const pare_gemm_kernels *with, int64_t m, int64_t n, int64_t k,
                           bool a_along, bool b_along, bool add)
 {
@@ -75,9 +84,7 @@ static void check_product(const pare_gemm_kernels *with, int64_t m, int64_t n, i
                 sum += a.rounded[i][p] * b.rounded[j][p];
                 size += fabs(a.rounded[i][p] * b.rounded[j][p]);
             }
-            if (!(fabs(c[i * (n + 1) + j] - sum) <= 0x1p-22 * size * sqrt((double)k + 1)))
-                fail_msg("m=%d n=%d k=%d (%d%d) [%d,%d]: %g, not %g", (int)m, (int)n, (int)k,
-                         a_along, b_along, (int)i, (int)j, c[i * (n + 1) + j], sum);
+            expect_sum(c[i * (n + 1) + j], sum, size, (int64_t[]){m, n, k}, a_along, b_along, i, j);
         }
         assert_true(c[i * (n + 1) + n] == (float)(i * (n + 1) + n)); /* beside C */
     }

@@ -49,9 +49,7 @@ static void expect_whole(const whole *w, int64_t m, int64_t n, int64_t k, bool t
                 sum += x;
                 size += fabs(x);
             }
-            if (!(fabs(w->c[i * n + j] - sum) <= 0x1p-22 * size * sqrt((double)k + 1)))
-                fail_msg("m=%d n=%d k=%d (%d%d) [%d,%d]: %g, not %g", (int)m, (int)n, (int)k, ta,
-                         tb, (int)i, (int)j, w->c[i * n + j], sum);
+            expect_sum(w->c[i * n + j], sum, size, (int64_t[]){m, n, k}, ta, tb, i, j);
         }
 }
 

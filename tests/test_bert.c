@@ -330,7 +330,7 @@ static void check_row_states(void)
     const real *dense = copy_gradients();
     for (int i = 0; i < model->n_params; i++) {
         pare_tensor *x = &model->params[i]->tensor;
-        if (model->params[i]->layer >= 0 || model->params[i]->rank != 2)
+        if (!pare_param_is_table(model->params[i]))
             continue;
         x->row_state = test_alloc(arena, x->rows, 1);
         memset(x->row_state, PARE_ROW_GRADIENT, (size_t)x->rows); /* of a step that is over */

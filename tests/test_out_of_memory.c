@@ -385,23 +385,26 @@ static void test_crashes(void **state)
 
 /* ---- inputs ---- */
 
+/* A folder with a tiny model's vocabulary, and its config under this name. */
+static void make_folder(char dir[TEST_PATH], const char *name, const char *config)
+{
+    test_path(dir, home, name);
+    assert_int_equal(mkdir(dir, 0777), 0);
+    copy_file(DATA "tiny/config.json", dir, config);
+    copy_file(DATA "tiny/vocab.txt", dir, "vocab.txt");
+}
+
 static void make_bin(void)
 {
     char dir[TEST_PATH];
-    test_path(dir, home, "bin");
-    assert_int_equal(mkdir(dir, 0777), 0);
-    copy_file(DATA "tiny/config.json", dir, "config.json");
-    copy_file(DATA "tiny/vocab.txt", dir, "vocab.txt");
+    make_folder(dir, "bin", "config.json");
     copy_file(DATA "bin/deflated.bin", dir, "pytorch_model.bin");
 }
 
 static void make_tf(void)
 {
     char dir[TEST_PATH];
-    test_path(dir, home, "tf");
-    assert_int_equal(mkdir(dir, 0777), 0);
-    copy_file(DATA "tiny/config.json", dir, "bert_config.json");
-    copy_file(DATA "tiny/vocab.txt", dir, "vocab.txt");
+    make_folder(dir, "tf", "bert_config.json");
     tf_checkpoint *c = make_checkpoint(2, TF_FLOAT);
     write_checkpoint(c, dir, 200, 0);
     free_checkpoint(c);
