@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Forward passes, latency and evaluation: pare against PyTorch, ONNX Runtime and OpenVINO.
 
-    python3 bench/compare_inference.py --pare build/pare --data ../shared/data/glue \
-        --minilm ~/.cache/pare-models/minilm-l6 --threads 2 --output inference.md
+    python3 bench/compare_inference.py --pare build/pare --data glue --minilm minilm-l6/ \
+        --threads 2 --output inference.md
 
 Needs torch==2.13.0 transformers==5.23.0 onnx onnxruntime openvino onnxscript. Where the interpreter
 running this script has them they are used as they are; else it makes a virtual environment of its

@@ -211,11 +211,12 @@ def train(torch, model, data, args, log):
     width = args.max_seq_length if args.padding == "max_length" else 0
     step, epoch, tokens, examples = 0, 0, 0, 0
     model.train()
+    compiled = torch.compile(model, dynamic=True) if args.compile else model
     start = time.perf_counter()
     while step < steps:
         for rows in batches_of_epoch(torch, data, args, epoch):
             batch = collate(torch, rows, width, regression)
-            loss, norm, lr = train_step(torch, model, optimizer, schedule, batch, args)
+            loss, norm, lr = train_step(torch, compiled, optimizer, schedule, batch, args)
             step += 1
             n = sum(len(r[0]) for r in rows)
             tokens, examples = tokens + n, examples + len(rows)
@@ -254,6 +255,7 @@ def parse_args():
     p.add_argument("--max-grad-norm", type=float, default=1.0)
     p.add_argument("--dropout", type=float, help="every dropout; not given: the model's own")
     p.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
+    p.add_argument("--compile", action="store_true", help="train by torch.compile")
     p.add_argument("--drop-layers", help="0-based layers to drop first, as 3,4,5")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--threads", type=int, default=0)

@@ -259,11 +259,13 @@ static pare_status verdict(const pare_options *o, bool missed)
 {
     if (!missed || o->allow_miss)
         return PARE_OK;
+    const char *why = "single ranks are large parts of so small a model";
+    if (strcmp(o->fold, "time") == 0)
+        why = "matrices may have been multiplied back for speed (--fold time)";
+    else if (!o->projection)
+        why = "let it be projected (--projection)";
     return pare_hint(pare_fail(PARE_MISSED, "a model's size is more than 0.01 from its target"),
-                     o->projection ? "single ranks are large parts of so small a model; accept it "
-                                     "with --allow-miss"
-                                   : "let it be projected (--projection), or accept it with "
-                                     "--allow-miss");
+                     "%s, or accept it with --allow-miss", why);
 }
 
 static pare_status perform(const pare_options *o, const struct part *part, const char *config,

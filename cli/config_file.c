@@ -1,5 +1,4 @@
-/* config_file.c: ini files through inih, which cuts lines into keys and values; what they mean, and
- * where an error lies, is decided here. */
+/* config_file.c: ini files through inih; what keys mean, and where an error lies. */
 #include "cli/config_file.h"
 
 #include <ini.h>

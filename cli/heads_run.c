@@ -34,21 +34,20 @@ static void free_paths(run_paths *p)
 
 /* ---- pruning ---- */
 
-/* What the choice of heads depends on. */
+/* What the choice of heads and the training depend on. */
 static pare_json *recipe_of(const pare_options *o, const pare_head_prune_options *prune)
 {
     pare_json *recipe = pare_json_new_object();
-    pare_json_set_string(recipe, "model", o->model);
-    pare_json_set_string(recipe, "task", o->task);
+    pare_train_options train;
+    pare_options_train(o, &train);
     pare_json_set_double(recipe, "fraction", prune->fraction);
     pare_json_set_int(recipe, "count", prune->count);
     pare_json_set_double(recipe, "step", prune->step);
     pare_json_set_string(recipe, "score", prune->score.score);
     pare_json_set_bool(recipe, "normalize", prune->score.normalize);
-    pare_json_set_int(recipe, "seed", (int64_t)prune->score.seed);
     pare_json_set_bool(recipe, "exact", prune->exact);
     pare_json_set_bool(recipe, "at_least_one", prune->at_least_one);
-    pare_json_set_int(recipe, "train_examples", o->train_examples);
+    pare_recipe_add_options(recipe, &train);
     return recipe;
 }
 

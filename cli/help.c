@@ -39,7 +39,8 @@ void pare_help_program(pare_text *out)
                         "\n"
                         "exit codes: 0 done, 1 internal fault, 2 usage, 3 bad input or corrupt "
                         "file,\n4 I/O or disk full, 5 out of memory, 6 diverged, 7 target missed, "
-                        "75 stopped\nwith a checkpoint (run again with --resume), 130 forced\n");
+                        "75 stopped\nwith a checkpoint (repeat the command; "
+                        "finetune, flop train: with --resume),\n130 forced\n");
 }
 
 /* "-q, --quiet", "    --batch-size N", "    --[no-]shuffle" */

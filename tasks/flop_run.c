@@ -115,8 +115,6 @@ static pare_json *recipe_of(const pare_flop_state *s)
     for (int m = 0; m < PARE_MATRICES; m++)
         which[m] = o->which[m] ? '1' : '0';
     pare_json *r = pare_json_new_object();
-    pare_json_set_string(r, "model", o->train.model);
-    pare_json_set_string(r, "task", o->train.task);
     pare_json_set_string(r, "method", o->method);
     pare_json_set_string(r, "targets", targets);
     pare_json_set_bool(r, "target_of_factorised", o->of_factorised);
@@ -128,7 +126,8 @@ static pare_json *recipe_of(const pare_flop_state *s)
     pare_json_set_double(r, "final_epochs", o->final_epochs);
     pare_json_set_double(r, "final_learning_rate", o->final_learning_rate);
     pare_json_set_bool(r, "distill", o->distill);
-    pare_json_set_int(r, "seed", o->train.seed);
+    pare_masks_recipe(&o->masks, r);
+    pare_recipe_add_options(r, &o->train);
     return r;
 }
 

@@ -83,14 +83,8 @@ static pare_status begin(pare_training *t)
     return pare_flop_list_new(t->arena, t->model, &m->list);
 }
 
-static void recipe(const pare_training *t, pare_json *r)
+void pare_masks_recipe(const pare_mask_options *o, pare_json *r)
 {
-    const pare_mask_options *o = &masks_of(t)->options;
-    char targets[PARE_MAX_TARGETS * 24] = "";
-    for (int i = 0, used = 0; i < o->n_targets; i++)
-        used += snprintf(targets + used, sizeof targets - (size_t)used, "%s%.15g", i ? "," : "",
-                         o->targets[i]);
-    pare_json_set_string(r, "targets", targets);
     pare_json_set_double(r, "temperature", o->temperature);
     pare_json_set_double(r, "mask_learning_rate", o->learning_rate);
     pare_json_set_double(r, "gate_learning_rate", o->gate_learning_rate);
@@ -104,6 +98,17 @@ static void recipe(const pare_training *t, pare_json *r)
     pare_json_set_string(r, "fold", o->fold);
     pare_json_set_bool(r, "projection", o->projection);
     pare_json_set_double(r, "regularization_scale", o->regularization_scale);
+}
+
+static void recipe(const pare_training *t, pare_json *r)
+{
+    const pare_mask_options *o = &masks_of(t)->options;
+    char targets[PARE_MAX_TARGETS * 24] = "";
+    for (int i = 0, used = 0; i < o->n_targets; i++)
+        used += snprintf(targets + used, sizeof targets - (size_t)used, "%s%.15g", i ? "," : "",
+                         o->targets[i]);
+    pare_json_set_string(r, "targets", targets);
+    pare_masks_recipe(o, r);
 }
 
 static pare_status forward(pare_training *t, pare_bert_pass *pass)

@@ -52,6 +52,9 @@ typedef struct pare_masks {
 
 extern const pare_method pare_masks_method;
 
+/* Adds to `recipe` every number of the method that a user may choose, but for the targets. */
+void pare_masks_recipe(const pare_mask_options *options, pare_json *recipe);
+
 /* The pare_flop_mask rule and the pare_flop_fold of that name. */
 pare_flop_rule pare_mask_rule(const char *name);
 pare_flop_fold pare_mask_fold(const char *name);

@@ -4,6 +4,14 @@
 
 #include "core/json.h"
 #include "core/status.h"
+#include "tasks/trainer.h"
+
+/* Adds to `recipe` what a training's bits depend on, of the options that say it themselves: its
+ * steps, length and examples are worked out from the data. */
+void pare_recipe_add_training(pare_json *recipe, const pare_train_options *options);
+
+/* The same for a run that has not looked at the data: with the options behind those three. */
+void pare_recipe_add_options(pare_json *recipe, const pare_train_options *options);
 
 /* PARE_USAGE naming the first member of `now` that `then` has not, or not so, and both values; the
  * hint is `advice`. `path` is the file that holds `then`. */

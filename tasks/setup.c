@@ -247,31 +247,8 @@ static pare_json *recipe_of(const pare_training *t)
     pare_json_set_string(r, "task", t->task->name);
     pare_json_set_int(r, "training data (crc32)", pare_encoded_crc(&t->encoded));
     pare_json_set_int(r, "steps", t->total_steps);
-    pare_json_set_int(r, "batch_size", o->batch_size);
-    pare_json_set_int(r, "grad_accumulation", o->grad_accumulation);
-    pare_json_set_double(r, "learning_rate", o->learning_rate);
-    pare_json_set_double(r, "warmup_ratio", o->warmup_ratio);
-    if (o->warmup_steps > 0)
-        pare_json_set_int(r, "warmup_steps", o->warmup_steps);
-    pare_json_set_double(r, "weight_decay", o->weight_decay);
-    pare_json_set_double(r, "max_grad_norm", o->max_grad_norm);
-    pare_json_set_string(r, "optimizer", o->optimizer);
-    pare_json_set_double(r, "dropout", o->dropout < 0 ? -1 : o->dropout);
-    if (o->attention_dropout >= 0)
-        pare_json_set_double(r, "attention_dropout", o->attention_dropout);
     pare_json_set_int(r, "max_seq_length", t->max_length);
-    pare_json_set_bool(r, "shuffle", o->shuffle);
-    pare_json_set_bool(r, "group_by_length", o->group_by_length);
-    pare_json_set_int(r, "seed", o->seed);
-    pare_json_set_string(r, "freeze", o->freeze ? o->freeze : "");
-    if (drops_layers(o))
-        pare_json_set_string(r, "drop_layers", o->drop_layers);
-    pare_json_set_string(r, "precision", o->precision);
-    pare_json_set_string(r, "numbers", PARE_REAL_NAME);
-    if (o->teacher) {
-        pare_json_set_string(r, "teacher", o->teacher);
-        pare_json_set_double(r, "distill_weight", o->distill_weight);
-    }
+    pare_recipe_add_training(r, o);
     if (o->method && o->method->recipe)
         o->method->recipe(t, r);
     return r;

@@ -357,7 +357,8 @@ static pare_status train(pare_training *t)
         if (stop)
             return pare_hint(pare_fail(PARE_STOPPED, "stopped after step %lld of %lld, saved in %s",
                                        (long long)step, (long long)t->total_steps, t->run.path),
-                             "go on with the same command and --resume");
+                             "run the same command again (finetune and flop train: with "
+                             "--resume)");
     }
     return PARE_OK;
 }

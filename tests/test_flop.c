@@ -375,6 +375,10 @@ static void test_a_run_is_repeated_with_its_own_options(void **state)
     assert_status(pare_flop_run(&o, &result), PARE_USAGE);
     assert_message_has("targets");
     assert_null(result);
+    o = options(reference);
+    o.train.learning_rate *= 2; /* of a phase that is done, or has not begun */
+    assert_status(pare_flop_run(&o, &result), PARE_USAGE);
+    assert_message_has("learning_rate");
 }
 
 static void test_truncated_runs_train_as_long(void **state)
