@@ -110,15 +110,13 @@ pare_tensor *pare_hard_concrete(pare_tape *t, pare_tensor *log_alpha, const doub
         return NULL;
     const int64_t n = log_alpha->cols;
     pare_tensor *z = pare_tape_output(t, 1, n, log_alpha->needs_grad);
-    double *kept = pare_arena_alloc(t->step, (size_t)n * sizeof *kept);
-    if (!z || !kept)
+    if (!z)
         return NULL;
-    memcpy(kept, u, (size_t)n * sizeof *kept);
     for (int64_t i = 0; i < n; i++) {
         const double s = sigmoid_of(log_alpha->data[i], u[i], beta);
         z->data[i] = (real)fmin(fmax(s * (stretch_high - stretch_low) + stretch_low, 0), 1);
     }
-    const concrete_saved saved = {kept, beta};
+    const concrete_saved saved = {u, beta};
     return pare_tape_record(t, PARE_OP_hard_concrete, z, (pare_tensor *[]){log_alpha}, 1, &saved,
                             sizeof saved);
 }

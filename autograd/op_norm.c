@@ -116,10 +116,32 @@ static void embed_tile(void *context, int64_t tile)
     }
 }
 
+/* A row that a table lacks: a vocabulary, length or second text that the model was not made for. */
+static pare_status check_rows(const char *what, const int32_t *index, int64_t n,
+                              const pare_tensor *table)
+{
+    for (int64_t i = 0; i < n; i++)
+        if (index[i] < 0 || index[i] >= table->rows)
+            return pare_fail(PARE_INPUT, "%s %d: the model has embeddings for 0 to %lld", what,
+                             (int)index[i], (long long)table->rows - 1);
+    return PARE_OK;
+}
+
+static pare_status check_batch(const pare_packed *b, const pare_tensor *word,
+                               const pare_tensor *position, const pare_tensor *type)
+{
+    PARE_TRY(check_rows("token id", b->ids, b->n_tokens, word));
+    PARE_TRY(check_rows("position", b->positions, b->n_tokens, position));
+    return check_rows("token type", b->types, b->n_tokens, type);
+}
+
 pare_tensor *pare_embed(pare_tape *t, const pare_packed *batch, pare_tensor *word,
                         pare_tensor *position, pare_tensor *type, pare_tensor *gamma,
                         pare_tensor *beta, double eps, pare_dropout_site dropout)
 {
+    const pare_status status = check_batch(batch, word, position, type);
+    if (status != PARE_OK)
+        return pare_tape_fail(t, status);
     const int64_t n = batch->n_tokens, cols = word->cols;
     const bool needs_grad = word->needs_grad || position->needs_grad || type->needs_grad ||
                             gamma->needs_grad || beta->needs_grad;

@@ -17,7 +17,8 @@ typedef struct pare_dropout_site {
     double probability;
 } pare_dropout_site;
 
-/* x[T,H] = dropout(LayerNorm(word[id] + position[place] + type[segment])). */
+/* x[T,H] = dropout(LayerNorm(word[id] + position[place] + type[segment])). A row that a table lacks
+ * is PARE_INPUT. */
 pare_tensor *pare_embed(pare_tape *t, const pare_packed *batch, pare_tensor *word,
                         pare_tensor *position, pare_tensor *type, pare_tensor *gamma,
                         pare_tensor *beta, double eps, pare_dropout_site dropout);
@@ -34,7 +35,8 @@ pare_tensor *pare_gated_linear(pare_tape *t, pare_tensor *x, pare_activation act
                                pare_tensor *z, pare_tensor *q, pare_tensor *b);
 
 /* z[1,n] = clamp(1.2 s - 0.1, 0, 1), s = sigmoid((log u - log(1 - u) + log_alpha) / beta): hard
- * concrete gates (Louizos et al. 2018, arXiv 1712.01312) of the uniform numbers u[n] in (0, 1). */
+ * concrete gates (Louizos et al. 2018, arXiv 1712.01312) of the uniform numbers u[n] in (0, 1),
+ * which stay where they are until the gradient is taken. */
 pare_tensor *pare_hard_concrete(pare_tape *t, pare_tensor *log_alpha, const double *u,
                                 double beta);
 

@@ -11,10 +11,10 @@ interpreter running this script has torch and transformers they are used as they
 script makes a virtual environment of its own (--venv) and installs these versions with pip, and
 says so. --pip-args passes pip further options, such as an index with CPU-only builds of torch.
 
-What is compared, equal threads, batch 32, unless told otherwise SST-2 in fp32, at most 128 tokens:
+What is compared: equal threads, batch 32; SST-2, fp32, at most 128 tokens unless told otherwise;
   longest  batches in random order; PyTorch pads to the longest of the batch
   grouped  batches in the order of Trainer's group_by_length, the same for both sides
-  128      the batches of `longest`; PyTorch pads to the full length, as run_glue.py does by default,
+  128      the batches of `longest`; PyTorch pads to the full length, run_glue.py's default,
            and stays in fp32
 pare packs, so it has no padding to choose. Both sides read the same train.tsv, which holds
 exactly the sentences of the batches in order, without shuffling, and start from the same weights

@@ -10,10 +10,9 @@ static pare_status asked(const pare_options *o, char *text, size_t size)
     if (o->layers && (o->strategy || o->count))
         return pare_hint(pare_fail(PARE_USAGE, "both --layers and --strategy or --count are given"),
                          "name the layers, or have them chosen");
-    if (o->layers) {
-        snprintf(text, size, "list:%s", o->layers);
-        return PARE_OK;
-    }
+    if (o->layers)
+        return snprintf(text, size, "list:%s", o->layers) < (int)size
+                   ? PARE_OK : pare_fail(PARE_USAGE, "--layers: the list is too long");
     PARE_TRY(pare_option_need(o, "strategy", o->strategy));
     if (!o->given.count)
         return pare_hint(pare_fail(PARE_USAGE, "--count is missing"),

@@ -13,20 +13,20 @@
 /* "all", or names of matrices: "query,key". */
 static pare_status read_modules(const char *text, bool which[PARE_MATRICES])
 {
-    char copy[256], *state;
-    memset(which, strcmp(text, "all") == 0, PARE_MATRICES * sizeof *which);
-    if (which[0])
-        return PARE_OK;
-    snprintf(copy, sizeof copy, "%s", text);
-    for (char *name = strtok_r(copy, ", ", &state); name; name = strtok_r(NULL, ", ", &state)) {
+    const bool all = strcmp(text, "all") == 0;
+    memset(which, all, PARE_MATRICES * sizeof *which);
+    for (const char *name = text; !all && *name;) {
+        const size_t n = strcspn(name, ", ");
         int m = 0;
-        while (m < PARE_MATRICES && strcmp(pare_matrix_name((pare_matrix)m), name) != 0)
+        while (m < PARE_MATRICES && (strlen(pare_matrix_name((pare_matrix)m)) != n ||
+                                     strncmp(pare_matrix_name((pare_matrix)m), name, n) != 0))
             m++;
         if (m == PARE_MATRICES)
-            return pare_hint(pare_fail(PARE_USAGE, "--modules %s: '%s' is no matrix of a layer",
-                                       text, name),
+            return pare_hint(pare_fail(PARE_USAGE, "--modules %s: '%.*s' is no matrix of a layer",
+                                       text, (int)n, name),
                              "query, key, value, attention_output, intermediate, output, or all");
         which[m] = true;
+        name += n + strspn(name + n, ", ");
     }
     return PARE_OK;
 }

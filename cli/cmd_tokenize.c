@@ -62,11 +62,14 @@ static pare_line line_of_json(const pare_json *string)
 }
 
 /* A line that holds a JSON string, [text] or [text, pair] (a null pair is none). */
-static pare_status encode_json(const tokenize_job *job, const pare_line *line, pare_text *out)
+static pare_status encode_json(const tokenize_job *job, const pare_line *line, int64_t number,
+                               pare_text *out)
 {
     pare_json *json = NULL;
+    char where[48];
 
-    PARE_TRY(pare_json_parse(line->text, line->n, "", &json));
+    snprintf(where, sizeof where, "standard input:%lld", (long long)number);
+    PARE_TRY(pare_json_parse(line->text, line->n, where, &json));
     bool list = pare_json_is_array(json);
     const pare_json *first = list ? pare_json_at(json, 0) : json;
     const pare_json *second = list ? pare_json_at(json, 1) : NULL;
@@ -75,7 +78,7 @@ static pare_status encode_json(const tokenize_job *job, const pare_line *line, p
     pare_status status;
     if (!pare_json_is_string(first) || (second && !pare_json_is_string(second)) ||
         (list && pare_json_size(json) > 2)) {
-        status = pare_fail(PARE_INPUT, ": neither a JSON string nor [text, pair]");
+        status = pare_fail(PARE_INPUT, "%s: neither a JSON string nor [text, pair]", where);
     } else {
         pare_line text = line_of_json(first), pair = line_of_json(second);
         status = encode(job, &text, second ? &pair : NULL, out);
@@ -90,7 +93,7 @@ static pare_status encode_line(const tokenize_job *job, int64_t index, pare_text
     pare_line text, pair;
 
     if (job->options->json_input)
-        return encode_json(job, line, out);
+        return encode_json(job, line, job->first + index + 1, out);
     if (!job->options->pair)
         return encode(job, line, NULL, out);
     pare_line_split(line, &text, &pair);
@@ -124,12 +127,9 @@ static pare_status fail_at(tokenize_job *job, int64_t index)
     if (status == PARE_OK) /* memory was short a moment ago */
         return pare_fail(PARE_MEMORY, "standard input:%lld: out of memory",
                          (long long)(job->first + index + 1));
-    const char *message = strstr(pare_error_message(), ": ");
-    pare_fail(status, "standard input:%lld%s%s", (long long)(job->first + index + 1),
-              message ? "" : ": ", message ? message : pare_error_message());
     if (status == PARE_INPUT && job->options->json_input)
         return pare_hint(status, "with --json-input each line is \"text\" or [\"text\", \"pair\"]");
-    return status;
+    return pare_context(status, "standard input:%lld", (long long)(job->first + index + 1));
 }
 
 static pare_status tokenize_batch(tokenize_job *job)

@@ -40,6 +40,7 @@ static pare_json *recipe_of(const pare_options *o, const pare_head_prune_options
     pare_json *recipe = pare_json_new_object();
     pare_train_options train;
     pare_options_train(o, &train);
+    pare_json_set_string(recipe, "split", prune->scored.data.split);
     pare_json_set_double(recipe, "fraction", prune->fraction);
     pare_json_set_int(recipe, "count", prune->count);
     pare_json_set_double(recipe, "step", prune->step);

@@ -17,6 +17,7 @@ typedef struct swept {
     double *values, *differences; /* [n] of the metric */
     const char **labels;          /* "layer.head" */
     const pare_json *list;
+    bool drawable; /* every layer and head is a number below 1024 */
 } swept;
 
 static bool is_sweep(const pare_json *json)
@@ -28,7 +29,8 @@ static swept read_sweep(pare_drawing *d, const pare_json *json)
 {
     swept s = {.task = pare_json_get_string(json, "task", ""),
                .metric = pare_json_get_string(json, "metric", ""),
-               .list = pare_json_get(json, "heads")};
+               .list = pare_json_get(json, "heads"),
+               .drawable = true};
     s.n = (int64_t)pare_json_size(s.list);
     s.baseline = pare_json_get_double(pare_json_get(pare_json_get(json, "baseline"), "metrics"),
                                       s.metric, NAN);
@@ -43,6 +45,7 @@ static swept read_sweep(pare_drawing *d, const pare_json *json)
         s.values[k] = pare_json_get_double(pare_json_get(one, "metrics"), s.metric, NAN);
         s.differences[k] = s.values[k] - s.baseline;
         s.labels[k] = pare_drawing_text(d, "%lld.%lld", (long long)layer, (long long)head);
+        s.drawable = s.drawable && layer >= 0 && layer < 1024 && head >= 0 && head < 1024;
         s.layers = layer >= s.layers ? layer + 1 : s.layers;
         s.heads = head >= s.heads ? head + 1 : s.heads;
     }
@@ -102,7 +105,7 @@ static pare_status plot_one_sweep(pare_drawing *d, pare_json *const *results,
     const swept s = read_sweep(d, results[0]);
     if (d->failed)
         return PARE_MEMORY;
-    if (s.n < 1 || s.layers * s.heads > 1 << 20)
+    if (s.n < 1 || !s.drawable)
         return pare_fail(PARE_INPUT, "%s: %lld heads cannot be drawn", names[0], (long long)s.n);
     PARE_TRY(draw_sorted(d, &s, names[0]));
     return draw_map(d, &s, names[0]);

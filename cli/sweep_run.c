@@ -495,6 +495,7 @@ pare_status pare_sweep_run(const pare_sweep_plan *plan, pare_json **results)
     if (!s.jobs)
         return PARE_MEMORY;
     pare_signals_install();
+    signal(SIGCHLD, SIG_DFL); /* where a parent left it ignored, no child can be waited for */
     pare_status status = take_stock(&s);
     if (status == PARE_OK) {
         status = loop(&s);

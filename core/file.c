@@ -273,6 +273,9 @@ static pare_status output_start(pare_output *out, const char *path)
     if (!out->path)
         return PARE_MEMORY;
     bool exists = stat(out->path, &st) == 0;
+    if (!exists && pare_path_is_link(path))
+        return pare_hint(pare_fail(PARE_IO, "%s: is a link to a file that does not exist", path),
+                         "remove the link, or name the file that it is for");
     if (exists && S_ISDIR(st.st_mode))
         return pare_fail(PARE_IO, "%s: is a directory, not a file", path);
     out->direct = exists && !S_ISREG(st.st_mode);
@@ -403,10 +406,12 @@ pare_status pare_output_sync(pare_output *out)
 pare_status pare_output_commit(pare_output *out)
 {
     if (pare_output_sync(out) == PARE_OK && !out->direct) {
-        if (rename(out->temporary, out->path) != 0)
+        if (rename(out->temporary, out->path) != 0) {
             remember(out, pare_sys_fail(out->path, out->size));
-        else
+        } else { /* the temporary name may be another process's from now on */
+            out->direct = true;
             remember(out, pare_parent_sync(out->path));
+        }
     }
     pare_status status = pare_output_status(out);
     if (status != PARE_OK)

@@ -41,7 +41,8 @@ pare_status pare_file_sync(const char *path);
 
 /* Atomic output. The temporary name is the final one with ".tmp" behind it: what a killed process
  * leaves there is overwritten by the next try, and may be removed by anyone. A symbolic link is
- * followed, so that its target is replaced. Devices and pipes (/dev/stdout) are written at once. */
+ * followed, so that its target, which must exist, is replaced. Devices and pipes (/dev/stdout) are
+ * written at once. */
 typedef struct pare_output pare_output;
 pare_status pare_output_open(const char *path, pare_output **out);
 /* Says how many bytes will come: a failure at once if they do not fit the disk. */
@@ -55,8 +56,9 @@ uint64_t pare_output_size(const pare_output *out);
 pare_status pare_output_status(const pare_output *out); /* the first error, if there was one */
 const char *pare_output_temporary(const pare_output *out); /* its name until the commit */
 pare_status pare_output_sync(pare_output *out); /* all that was written is on the disk */
-pare_status pare_output_commit(pare_output *out); /* frees out in any case; on error the temporary
-                                                     file is gone and the final one is untouched */
+/* Frees out in any case. On error the temporary file is gone and the final one is untouched, or new
+ * where all but its name's way to the disk succeeded. */
+pare_status pare_output_commit(pare_output *out);
 void pare_output_abort(pare_output *out);         /* NULL is allowed */
 /* The three in one: bytes become the file's content, atomically. */
 pare_status pare_file_replace(const char *path, const void *bytes, size_t size);

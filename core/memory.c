@@ -1,8 +1,9 @@
 /* memory.c: malloc behind one seam, and arenas over it.
  *
  * An arena is a list of blocks, the newest first. Allocation bumps the newest block; where it does
- * not fit, a new block follows, at least as large as all before it, so there are few. The largest
- * block given back waits for the next: fresh memory costs the system more than using it does. */
+ * not fit, a new block follows, as large as all before it up to 64 MiB, so there are few. The
+ * largest block given back waits for the next: fresh memory costs the system more than using it
+ * does. */
 #include "core/memory.h"
 
 #include <stdarg.h>
@@ -14,7 +15,7 @@
 
 #include "core/status.h"
 
-enum { ALIGNMENT = 64, FIRST_BLOCK = 1 << 16, LARGE_PAGE = 1 << 21 };
+enum { ALIGNMENT = 64, FIRST_BLOCK = 1 << 16, LARGE_BLOCK = 1 << 26, LARGE_PAGE = 1 << 21 };
 
 typedef struct block {
     struct block *older;
@@ -155,10 +156,10 @@ static block *reuse_spare(pare_arena *arena, size_t bytes)
  * zero pages, which makes zeroing it free (fresh tells pare_arena_zalloc). */
 static block *add_block(pare_arena *arena, size_t bytes)
 {
-    size_t size = bytes > arena->total ? bytes : arena->total;
+    size_t size = arena->total < LARGE_BLOCK ? arena->total : LARGE_BLOCK;
     if (size < FIRST_BLOCK)
         size = FIRST_BLOCK;
-    if (bytes > (size_t)1 << 26) /* large ones get what they ask for: peaks are accounted for */
+    if (size < bytes)
         size = bytes;
     block *b = pare_calloc(1, sizeof *b);
     if (!b)

@@ -4,12 +4,13 @@
 
 #include <omp.h>
 #include <sched.h>
+#include <stdatomic.h>
 
 /* Elements of a pass that one thread does in some 50 us. Less is not worth a team: where other
  * programs want the cores too, waiting for all its members can take a hundred times as long. */
 #define TEAM_WORK 200000.0
 
-static int team_size; /* 0: not chosen yet */
+static atomic_int team_size; /* 0: not chosen yet */
 
 /* The cores this process may run on: taskset and containers count. */
 static int available_cores(void)

@@ -49,8 +49,11 @@ static pare_status read_heads(const pare_json *json, const char *path, scores *o
         out->metric[i] =
             pare_json_get_double(pare_json_get(one, "metrics"), metric, NAN) - base_metric;
         out->loss[i] = pare_json_get_double(one, "loss", NAN) - base_loss;
-        out->place[i] = pare_json_get_int(one, "layer", -1) * ((int64_t)1 << 32) +
-                        pare_json_get_int(one, "head", -1);
+        const int64_t layer = pare_json_get_int(one, "layer", -1);
+        const int64_t head = pare_json_get_int(one, "head", -1);
+        if (layer < 0 || layer > INT32_MAX || head < 0 || head > INT32_MAX)
+            return pare_fail(PARE_INPUT, "%s: heads[%zu] has no layer or no head", path, i);
+        out->place[i] = layer * ((int64_t)1 << 32) + head;
         if (isnan(out->metric[i]) || isnan(out->loss[i]))
             return pare_fail(PARE_INPUT, "%s: heads[%zu] has no %s or no loss", path, i, metric);
     }

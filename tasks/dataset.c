@@ -4,6 +4,7 @@
 #include "tasks/dataset.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -291,8 +292,10 @@ static bool parse_label(const reader *r, pare_cell cell, pare_example *example, 
 {
     char name[MAX_LABEL_BYTES + 1], shown[PARE_SHOWN];
     const pare_dataset *d = r->dataset;
-    if (!cell.bytes && !r->labelled)
+    if (!cell.bytes && !r->labelled) {
+        example->target = r->task->regression ? NAN : 0;
         return true;
+    }
     if (r->task->regression && pare_cell_number(cell, &example->target))
         return true;
     if (!r->task->regression && label_text(cell, name))

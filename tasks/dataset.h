@@ -29,7 +29,7 @@
 typedef struct pare_example {
     const char *text, *pair; /* UTF-8, NUL-ended, NULs inside dropped; pair NULL for single texts */
     int32_t label;           /* -1: none (test files) */
-    double target;           /* regression */
+    double target;           /* regression; NaN: none */
     int64_t line;            /* 1-based, in its file */
     int64_t row;             /* 0-based among the split's rows, skipped ones too: GLUE's index */
 } pare_example;

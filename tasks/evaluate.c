@@ -160,10 +160,11 @@ static void judge_binary(const pare_task *task, int64_t n_labels, const pare_out
 }
 
 /* Answers can be judged only where every example has a label. */
-static pare_status check_labels(const pare_task *task, const pare_encoded *encoded)
+static pare_status check_labels(const pare_task *task, const int32_t *labels,
+                                const double *targets, int64_t n)
 {
-    for (int64_t i = 0; i < encoded->n && !task->regression; i++)
-        if (encoded->labels[i] < 0)
+    for (int64_t i = 0; i < n; i++)
+        if (task->regression ? isnan(targets[i]) : labels[i] < 0)
             return pare_hint(pare_fail(PARE_INPUT, "%s: these examples have no labels", task->name),
                              "evaluate on --split dev; pare predict answers test sets");
     return PARE_OK;
@@ -173,7 +174,7 @@ pare_status pare_judge(const pare_task *task, int64_t n_labels, const pare_encod
                        const real *logits, pare_evaluation *out)
 {
     const int64_t n = encoded->n;
-    PARE_TRY(check_labels(task, encoded));
+    PARE_TRY(check_labels(task, encoded->labels, encoded->targets, n));
     int32_t *prediction = pare_malloc((size_t)n * sizeof *prediction);
     double *score = pare_malloc((size_t)n * sizeof *score);
     *out = (pare_evaluation){.examples = n, .metrics = pare_json_new_object()};
@@ -372,7 +373,9 @@ static pare_status evaluate_predictions(const pare_evaluate_options *options, pa
             label[i] = dataset->examples[i].label;
             target[i] = dataset->examples[i].target;
         }
-        status = pare_submission_read(options->predictions, dataset, prediction, score);
+        status = check_labels(dataset->task, label, target, n);
+        if (status == PARE_OK)
+            status = pare_submission_read(options->predictions, dataset, prediction, score);
         const pare_outcomes outcomes = {n, label, prediction, target, score};
         if (status == PARE_OK)
             status = compute_metrics(dataset->task, dataset->n_labels, &outcomes,

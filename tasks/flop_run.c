@@ -10,6 +10,7 @@
 #include "core/file.h"
 #include "models/bounded_json.h"
 #include "tasks/recipe.h"
+#include "tasks/source.h"
 
 enum { LEAST_MASK_STEPS = 1000 };
 
@@ -48,7 +49,7 @@ static pare_status list_targets(pare_flop_state *s)
     double all[PARE_MAX_TARGETS + 1];
     int n = 0;
     for (int i = 0; i < o->n_targets; i++) {
-        if (o->targets[i] <= 0 || o->targets[i] >= 1)
+        if (!(o->targets[i] > 0 && o->targets[i] < 1)) /* nor NaN */
             return pare_hint(pare_fail(PARE_USAGE, "target %g is no share", o->targets[i]),
                              "give numbers between 0 and 1: 0.4 removes 40 %%");
         if (i > 0 && o->targets[i] <= o->targets[i - 1])
@@ -224,12 +225,13 @@ static pare_status make_dense(pare_flop_state *s)
     return t.output && s->dense ? train(s, "dense", &t) : PARE_MEMORY;
 }
 
-static void teach(const pare_flop_state *s, pare_train_options *t)
+static pare_status teach(const pare_flop_state *s, pare_train_options *t)
 {
     if (!s->options->distill)
-        return;
+        return PARE_OK;
     t->teacher = s->dense;
     t->answers = name_in(s, "teacher.h5");
+    return t->answers ? PARE_OK : PARE_MEMORY;
 }
 
 /* ---- from dense to compact ---- */
@@ -296,7 +298,7 @@ static pare_status train_masks(const pare_flop_state *s, const char *factorised)
     mask_phase p;
     PARE_TRY(plan_masks(s, factorised, &p));
     p.train.output = name_in(s, "masks");
-    teach(s, &p.train);
+    PARE_TRY(teach(s, &p.train));
     return p.train.output ? train(s, "masks", &p.train) : PARE_MEMORY;
 }
 
@@ -346,7 +348,7 @@ static pare_status finetune_model(const pare_flop_state *s, int i)
         t.max_steps += (i + 1) * s->mask_steps / s->n;
     if (s->options->final_learning_rate > 0)
         t.learning_rate = s->options->final_learning_rate;
-    teach(s, &t);
+    PARE_TRY(teach(s, &t));
     return train(s, "finetune", &t);
 }
 
@@ -362,22 +364,25 @@ static void count_matrix(pare_flop_state *s, const pare_weight *w, bool chosen)
     s->least += chosen ? pare_flop_cost(&m, block < rank ? block : rank) : dense;
 }
 
-/* Sizes of the matrices, which must all be factorised, or none. */
+/* Sizes of the matrices: of those that have factors, or of a dense model's that will have. */
 static pare_status look_at_model(pare_flop_state *s, pare_model *m, bool gated)
 {
+    const char *path = s->options->train.model;
+    int64_t factorised = 0;
     s->encoder = pare_flop_dense_size(m);
     for (int64_t i = 0; i < m->config.num_hidden_layers; i++)
         for (int k = 0; k < PARE_MATRICES; k++) {
             const pare_weight *w = pare_layer_matrix(&m->layers[i], (pare_matrix)k);
-            if ((w->p != NULL) != gated)
-                return pare_hint(pare_fail(PARE_INPUT, "%s: layer %lld's %s is %s",
-                                           s->options->train.model, (long long)i,
-                                           pare_matrix_name((pare_matrix)k),
-                                           gated ? "not factorised" : "factorised already"),
-                                 "%s", gated ? "make one by pare flop factorize --gates"
-                                             : "start from a dense model");
-            count_matrix(s, w, s->options->which[k]);
+            if (w->p && !gated)
+                return pare_hint(pare_fail(PARE_INPUT, "%s: layer %lld's %s is factorised already",
+                                           path, (long long)i, pare_matrix_name((pare_matrix)k)),
+                                 "start from a dense model");
+            factorised += w->p != NULL;
+            count_matrix(s, w, gated ? w->p != NULL : s->options->which[k]);
         }
+    if (gated && factorised == 0)
+        return pare_hint(pare_fail(PARE_INPUT, "%s: no matrix of a layer is factorised", path),
+                         "make such a model by pare flop factorize --gates");
     return PARE_OK;
 }
 
@@ -402,6 +407,20 @@ static pare_status look_at_data(pare_flop_state *s, const pare_model *m)
     return PARE_OK;
 }
 
+/* The run's scores are those of the dev set. */
+static pare_status look_for_dev(const pare_train_options *t)
+{
+    const pare_task *task;
+    bool has = false;
+    PARE_TRY(pare_task_named(t->task, &task));
+    PARE_TRY(pare_source_has_dev(task, t->data, &has));
+    if (has)
+        return PARE_OK;
+    return pare_hint(pare_fail(PARE_INPUT, "%s: no dev set of %s beside the training data", t->data,
+                               task->name),
+                     "pare flop run compares the models on it; pare flop train needs none");
+}
+
 /* Everything that can be refused is, before anything is written. */
 static pare_status look(pare_flop_state *s, bool gated)
 {
@@ -420,6 +439,7 @@ static pare_status run(pare_flop_state *s, pare_json **result)
 {
     const pare_train_options *t = &s->options->train;
     PARE_TRY(look(s, false));
+    PARE_TRY(look_for_dev(t));
     PARE_TRY(pare_run_open(t->output, true, &s->run));
     PARE_TRY(settle_recipe(s));
     if (t->config_text)

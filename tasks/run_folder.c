@@ -23,11 +23,10 @@ static bool is_ours(const char *name)
 {
     static const char *const names[] = {"config.ini",        "metrics.jsonl", "eval_results.json",
                                         "eval_results.txt",  "best.h5",       "last.h5"};
-    const size_t length = strlen(name);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(name, names[i]) == 0)
             return true;
-    return checkpoint_step(name) >= 0 || (length > 4 && strcmp(name + length - 4, ".tmp") == 0);
+    return checkpoint_step(name) >= 0;
 }
 
 char *pare_run_file(const pare_run_folder *run, const char *name)
@@ -221,15 +220,14 @@ pare_status pare_run_sync_log(const pare_run_folder *run)
     return status;
 }
 
-/* Whether a line of the log belongs to the time up to `step`. A broken line does not. */
-static bool line_stays(const char *line, size_t length, int64_t step)
+/* *stays: a line of the log belongs to the time up to `step`. A broken line does not. */
+static pare_status look_at_line(const char *line, size_t length, int64_t step, bool *stays)
 {
     pare_json *record = NULL;
-    if (pare_json_parse(line, length, "metrics.jsonl", &record) != PARE_OK)
-        return false;
-    const bool stays = pare_json_get_int(record, "step", 0) <= step;
+    const pare_status status = pare_json_parse(line, length, "metrics.jsonl", &record);
+    *stays = status == PARE_OK && pare_json_get_int(record, "step", 0) <= step;
     pare_json_free(record);
-    return stays;
+    return status == PARE_INPUT ? PARE_OK : status;
 }
 
 pare_status pare_run_rewind(const pare_run_folder *run, int64_t step)
@@ -246,7 +244,9 @@ pare_status pare_run_rewind(const pare_run_folder *run, int64_t step)
             if (!end) /* a line that was cut off */
                 break;
             const size_t length = (size_t)(end - text) + 1 - at;
-            if (line_stays(text + at, length - 1, step)) {
+            bool stays;
+            status = look_at_line(text + at, length - 1, step, &stays);
+            if (stays) {
                 memmove(text + kept, text + at, length);
                 kept += length;
             }

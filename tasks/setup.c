@@ -1,6 +1,7 @@
 /* setup.c: opens a training run: model, data, run folder, optimiser, checkpoint. */
 #include <math.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/file.h"
@@ -55,18 +56,15 @@ static pare_status choose_metric(pare_training *t)
 /* Marks one part of "embeddings,0-3" as frozen; false if it is none. */
 static bool freeze_part(pare_model *model, const char *part)
 {
-    long long first, last;
-    int end = 0;
-    const int64_t layers = model->config.num_hidden_layers;
+    char *end;
+    long long first = strtoll(part, &end, 10), last = first;
+    const bool number = end != part;
+    if (number && *end == '-')
+        last = strtoll(end + 1, &end, 10);
     if (strcmp(part, "embeddings") == 0)
         first = last = -1;
-    else if (sscanf(part, "%lld-%lld%n", &first, &last, &end) == 2 && !part[end])
-        ;
-    else if (end = 0, sscanf(part, "%lld%n", &first, &end) == 1 && !part[end])
-        last = first;
-    else
-        return false;
-    if (strcmp(part, "embeddings") != 0 && (first < 0 || last < first || last >= layers))
+    else if (!number || *end || first < 0 || last < first ||
+             last >= model->config.num_hidden_layers)
         return false;
     for (int i = 0; i < model->n_params; i++)
         if (model->params[i]->layer >= first && model->params[i]->layer <= last)
@@ -76,18 +74,17 @@ static bool freeze_part(pare_model *model, const char *part)
 
 static pare_status freeze(pare_model *model, const char *parts)
 {
-    char copy[256];
-    if (!parts || !*parts)
-        return PARE_OK;
-    snprintf(copy, sizeof copy, "%s", parts);
-    for (char *state, *part = strtok_r(copy, ", ", &state); part;
+    char *copy = pare_strdup(parts ? parts : ""), *state;
+    pare_status status = copy ? PARE_OK : PARE_MEMORY;
+    for (char *part = copy ? strtok_r(copy, ", ", &state) : NULL; part && status == PARE_OK;
          part = strtok_r(NULL, ", ", &state))
         if (!freeze_part(model, part))
-            return pare_hint(pare_fail(PARE_USAGE, "--freeze %s: '%s' is no part of this model",
-                                       parts, part),
-                             "name embeddings and layers from 0 to %lld: embeddings,0-3",
-                             (long long)model->config.num_hidden_layers - 1);
-    return PARE_OK;
+            status = pare_hint(pare_fail(PARE_USAGE, "--freeze %s: '%s' is no part of this model",
+                                         parts, part),
+                               "name embeddings and layers from 0 to %lld: embeddings,0-3",
+                               (long long)model->config.num_hidden_layers - 1);
+    pare_free(copy);
+    return status;
 }
 
 /* ---- data ---- */
@@ -97,21 +94,6 @@ pare_data_options pare_train_data(const pare_train_options *o, const char *split
     return (pare_data_options){.task = o->task, .data = o->data, .split = split,
                                .text_column = o->text_column, .pair_column = o->pair_column,
                                .label_column = o->label_column, .strict = o->strict};
-}
-
-/* Whether there is a dev set: a single file of a user's is all for training. */
-static pare_status has_dev(const pare_training *t, bool *has)
-{
-    pare_source source;
-    const pare_train_options *o = t->options;
-    *has = false;
-    if (t->task->own_files && !pare_path_is_directory(o->data))
-        return PARE_OK;
-    const char *split = t->task->two_dev_sets ? "dev_matched" : "dev";
-    PARE_TRY(pare_source_look(t->task, o->data, split, &source));
-    *has = source.path != NULL;
-    pare_source_free(&source);
-    return PARE_OK;
 }
 
 static pare_status read_training_data(pare_training *t)
@@ -127,7 +109,7 @@ static pare_status read_training_data(pare_training *t)
 static pare_status read_dev_data(pare_training *t)
 {
     bool has = false;
-    PARE_TRY(has_dev(t, &has));
+    PARE_TRY(pare_source_has_dev(t->task, t->options->data, &has));
     if (!has) {
         pare_training_note(t, "no dev set beside the training data: nothing is evaluated");
         return PARE_OK;
@@ -391,7 +373,7 @@ static pare_status settle_recipe(pare_training *t, const char *checkpoint)
 static pare_status open_parts(pare_training *t, char **checkpoint)
 {
     bool found = false;
-    if (t->options->resume)
+    if (t->options->resume && !t->options->dry_run) /* whose plan is that of a whole run */
         PARE_TRY(open_newest(t, checkpoint, &found));
     if (!found)
         PARE_TRY(pare_model_open(t->options->model, &t->model));

@@ -202,3 +202,15 @@ void pare_source_free(pare_source *source)
     pare_free(source->dev_ids);
     *source = (pare_source){0};
 }
+
+pare_status pare_source_has_dev(const pare_task *task, const char *data, bool *has)
+{
+    pare_source source;
+    *has = false;
+    if (task->own_files && !pare_path_is_directory(data))
+        return PARE_OK;
+    PARE_TRY(pare_source_look(task, data, task->two_dev_sets ? "dev_matched" : "dev", &source));
+    *has = source.path != NULL;
+    pare_source_free(&source);
+    return PARE_OK;
+}

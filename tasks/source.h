@@ -27,4 +27,8 @@ pare_status pare_source_look(const pare_task *task, const char *data, const char
                              pare_source *out);
 void pare_source_free(pare_source *source); /* its strings */
 
+/* Whether there is a dev set beside the training data: a single file of a user's is all for
+ * training. */
+pare_status pare_source_has_dev(const pare_task *task, const char *data, bool *has);
+
 #endif

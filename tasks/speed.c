@@ -142,8 +142,11 @@ static pare_status time_pass(bench *b, int which, double *ms)
         pare_tape tape;
         pare_tape_begin(&tape, b->step, b->scratch, &(pare_tape_mode){0});
         pare_tensor *x[3];
-        for (int k = 0; k < 3; k++)
+        for (int k = 0; k < 3; k++) {
             x[k] = states(b, which == 0 ? c->intermediate_size : c->hidden_size);
+            if (!x[k])
+                return PARE_MEMORY;
+        }
         const double start = pare_seconds();
         if (which == 0)
             (void)pare_activate(&tape, x[0], c->hidden_act);

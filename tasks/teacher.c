@@ -4,9 +4,11 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/checksum.h"
 #include "core/elementary.h"
 #include "core/file.h"
 #include "core/gemm.h"
+#include "core/seal.h"
 #include "models/model_file.h"
 
 static const char array_name[] = "teacher/logits";
@@ -47,17 +49,27 @@ static void soften(const pare_training *t, const real *logits, double *answers)
 
 /* ---- the file ---- */
 
-static pare_attribute text_attribute(const char *name, const char *value)
+/* The first bytes of a model file hold the checksum of all others. */
+static pare_status seal_of(const char *path, int64_t *crc)
 {
-    return (pare_attribute){.name = name, .type = PARE_ATTR_STRING, .string = value};
+    char bytes[PARE_SEAL_SIZE];
+    pare_input *in = NULL;
+    PARE_TRY(pare_input_open(path, &in));
+    const pare_status status = pare_input_read_at(in, 0, bytes, sizeof bytes);
+    pare_input_close(in);
+    if (status == PARE_OK)
+        *crc = pare_crc32(0, bytes, sizeof bytes);
+    return status;
 }
 
 /* What the answers depend on: the teacher's file, the examples, the kernels. */
 static pare_status keep(const pare_training *t, const real *logits)
 {
+    int64_t seal = 0;
+    PARE_TRY(seal_of(t->options->teacher, &seal));
     const pare_attribute attributes[] = {
-        text_attribute("teacher.model", t->options->teacher),
-        text_attribute("teacher.kernels", pare_gemm_path()),
+        {.name = "teacher.seal", .type = PARE_ATTR_INT, .integer = seal},
+        {.name = "teacher.kernels", .type = PARE_ATTR_STRING, .string = pare_gemm_path()},
         {.name = "teacher.examples", .type = PARE_ATTR_INT,
          .integer = pare_encoded_crc(&t->encoded)}};
     const pare_array array = {array_name, PARE_REAL_DTYPE, 2, {t->encoded.n, t->n_labels}, logits};
@@ -69,12 +81,16 @@ static pare_status read_kept(const pare_training *t, real *logits, bool *found)
 {
     const char *path = t->options->answers;
     pare_store *store = NULL;
+    int64_t seal = 0;
     *found = false;
-    if (!path || !pare_path_exists(path) || pare_store_open(path, &store) != PARE_OK)
+    if (!path || !pare_path_exists(path))
+        return PARE_OK;
+    PARE_TRY(seal_of(t->options->teacher, &seal));
+    if (pare_store_open(path, &store) != PARE_OK)
         return PARE_OK; /* a damaged file is made anew */
     const pare_array *a = pare_store_find(store, array_name);
     *found = a && a->rank == 2 && a->shape[0] == t->encoded.n && a->shape[1] == t->n_labels &&
-             strcmp(pare_store_string(store, "teacher.model", ""), t->options->teacher) == 0 &&
+             pare_store_int(store, "teacher.seal", -1) == seal &&
              strcmp(pare_store_string(store, "teacher.kernels", ""), pare_gemm_path()) == 0 &&
              pare_store_int(store, "teacher.examples", -1) == pare_encoded_crc(&t->encoded);
     const pare_status status =

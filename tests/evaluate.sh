@@ -21,6 +21,9 @@ prints '"loss":null'
 printf 'index\tprediction\n0\t0\n1\t0\n2\t1\n' >few.tsv
 run 3 evaluate --predictions few.tsv --task SST-2 --data glue
 says "few.tsv"
+printf 'index\tsentence\n0\tthe one\n' >glue/SST-2/test.tsv
+run 3 evaluate --predictions few.tsv --task SST-2 --data glue --split test
+says "no labels"
 {
     printf 'index\tgenre\tfile\tyear\told\tsource1\tsource2\tsentence1\tsentence2\tscore\n'
     i=0

@@ -95,6 +95,10 @@ for chart in sweep-sorted sweep-map sweep-and-other correlation-pearson \
     done
 done
 run 4 plot none-such.json --output never.h5
+printf '%s' '{"metric":"a","baseline":{"metrics":{"a":0.5}},"heads":[{"layer":-9,"head":0,' \
+    '"metrics":{"a":0.4},"loss":1}]}' >minus.json
+run 3 plot minus.json --output plots
+says "cannot be drawn"
 run 3 plot demo/run/eval_results.json --output never.h5
 says "no chart"
 run 2 heads correlate sweep.json
@@ -158,6 +162,10 @@ run 0 finetune $train --output taught-alone --teacher model.h5 --distill-weight 
 run 0 finetune $train --output alone --teacher model.h5 --distill-weight 0 --max-steps 2
 # shellcheck disable=SC2086
 run 0 finetune $train --output untaught --max-steps 2
+echo mine >untaught/mine.tmp
+# shellcheck disable=SC2086
+run 0 finetune $train --output untaught --overwrite --max-steps 2
+check "--overwrite clears what is pare's" [ -s untaught/mine.tmp ]
 check "a weight of 0 is no teacher" cmp -s alone/best.h5 untaught/best.h5
 check "a weight of 1 is another run" sh -c '! cmp -s taught-alone/best.h5 untaught/best.h5'
 # shellcheck disable=SC2086
@@ -239,6 +247,11 @@ check "train compacts too" [ -s masks/compact-0.4.h5 ]
 run 0 flop compact --model masks/last.h5 --target 0.4 compact.h5 --json
 json encoder_after ranks
 check "the same model" cmp -s compact.h5 masks/compact-0.4.h5
+run 0 flop factorize --model model.h5 --gates --modules query,output some.h5
+# shellcheck disable=SC2086
+run 0 flop train --model some.h5 $flop --target 0.2 --output some
+run 0 flop compact --model some/last.h5 --target 0.2 some-compact.h5
+check "the same model of some matrices" cmp -s some-compact.h5 some/compact-0.2.h5
 # shellcheck disable=SC2086
 for wrong in "--target 1" "--target 0" "--targets 0.5,0.3" "--targets 0.5,x" "--target 0.9999" \
     "--target 0.2 --target-of factorised" "--target 0.4 --modules nonsense" \

@@ -383,6 +383,30 @@ static void test_evaluation_memory_does_not_grow_with_depth(void **state)
     assert_int_equal(peak[0], peak[1]);
 }
 
+static void expect_no_row(const pare_packed *batch, int32_t *one, const char *message)
+{
+    pare_tape t;
+    const int32_t was = *one;
+    *one = 999;
+    begin(&t, &evaluating);
+    assert_null(test_logits(&t, model, batch, -1));
+    assert_status(pare_tape_status(&t), PARE_INPUT);
+    assert_message_has(message);
+    *one = was;
+}
+
+static void test_rows_that_tables_lack_are_refused(void **state)
+{
+    (void)state;
+    begin_model(&configs[0]);
+    const pare_packed *batch = test_pack(arena, test_sentences(arena, lengths, 1, 97, 5), 1);
+    const int64_t last = batch->n_tokens - 1;
+    expect_no_row(batch, (int32_t *)(uintptr_t)batch->ids + last, "token id 999: ");
+    expect_no_row(batch, (int32_t *)(uintptr_t)batch->types + last, "token type 999: ");
+    expect_no_row(batch, (int32_t *)(uintptr_t)batch->positions + last, "position 999: ");
+    pare_model_free(model);
+}
+
 static void test_a_model_without_head_is_refused(void **state)
 {
     (void)state;
@@ -427,6 +451,7 @@ int main(void)
         cmocka_unit_test(test_frozen_layers),
         cmocka_unit_test(test_row_states),
         cmocka_unit_test(test_evaluation_memory_does_not_grow_with_depth),
+        cmocka_unit_test(test_rows_that_tables_lack_are_refused),
         cmocka_unit_test(test_a_model_without_head_is_refused),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -3,6 +3,7 @@
 #include "tasks/submission.h"
 #include "tests/harness.h"
 
+#include <math.h>
 #include <sys/stat.h>
 
 static pare_dataset *read_set(const char *task, const char *data, const char *split)
@@ -30,7 +31,7 @@ typedef struct known {
 } known;
 
 /* Counts are GLUE's (QNLI, QQP and MNLI: of the subsets at hand); sums were counted
- * over the label columns with a few lines of Python. */
+ * over the label columns with a few lines of Python, a missing one as -1. */
 static const known sets[] = {
     {"CoLA", "train", 8551, 6023},
     {"cola", "dev", 1043, 721},
@@ -43,7 +44,7 @@ static const known sets[] = {
     {"MRPC", "test", 1725, -1725},
     {"STS-B", "train", 5749, 15528.043396825336},
     {"stsb", "dev", 1500, 3545.8613333333324},
-    {"STS-B", "test", 1379, 0},
+    {"STS-B", "test", 1379, -1379},
     {"RTE", "train", 2490, 1241},
     {"RTE", "dev", 277, 131},
     {"RTE", "test", 3000, -3000},
@@ -70,7 +71,7 @@ static void test_counts(void **state)
         double sum = 0;
         for (int64_t k = 0; k < set->n; k++) {
             const pare_example *one = &set->examples[k];
-            sum += set->task->regression ? one->target : one->label;
+            sum += isnan(one->target) ? -1 : set->task->regression ? one->target : one->label;
             assert_int_equal(one->row, k);
             assert_true((one->pair != NULL) == (set->task->test.pair >= 0));
         }
@@ -221,7 +222,7 @@ static void test_bad_rows(void **state)
 static void test_targets(void **state)
 {
     (void)state;
-    char dir[TEST_PATH], path[TEST_PATH];
+    char dir[TEST_PATH], path[TEST_PATH], test[TEST_PATH];
     test_dir_make(dir);
     test_path(path, dir, "own.csv");
     test_text_write(path, "s,t\nx,1.5\ny,nan\nz,-2e1\n");
@@ -232,6 +233,13 @@ static void test_targets(void **state)
     assert_int_equal(set->n, 2);
     assert_true(set->examples[1].target == -20);
     assert_int_equal(set->n_labels, 0);
+    pare_dataset_free(set);
+    test_path(test, dir, "test.csv");
+    test_text_write(test, "s\nx\n");
+    pare_data_options unlabelled = {.task = "regress", .data = dir, .text_column = "s",
+                                    .split = "test"};
+    assert_ok(pare_dataset_read(&unlabelled, &set));
+    assert_true(isnan(set->examples[0].target));
     pare_dataset_free(set);
     options.text_column = "0";
     options.label_column = "1"; /* "t" is no number: a header */

@@ -183,6 +183,12 @@ static void test_output_refusals(void **state)
     assert_ok(pare_file_replace(other, "z", 1));
     assert_content(path, "z");
     assert_names(dir, 2);
+    /* but not to where nothing is */
+    test_path(other, dir, "astray");
+    assert_int_equal(symlink("nothing", other), 0);
+    assert_status(pare_file_replace(other, "z", 1), PARE_IO);
+    assert_message_has("link");
+    assert_names(dir, 3);
 }
 
 static void test_devices_are_written_directly(void **state)

@@ -3,6 +3,8 @@
 #include "tests/tiny_model.h"
 
 #include <math.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "core/file.h"
 #include "core/philox.h"
@@ -513,6 +515,18 @@ static void test_bad_targets_are_refused_before_anything_is_written(void **state
     o = options(run);
     o.train.model = compact;
     expect_refused(&o, PARE_INPUT, "factorised already");
+    o = options(run);
+    o.targets[0] = NAN;
+    expect_refused(&o, PARE_USAGE, "nan is no share");
+    o = options(run);
+    char alone[TEST_PATH], from[TEST_PATH], to[TEST_PATH];
+    test_path(alone, home, "alone");
+    assert_int_equal(mkdir(alone, 0777), 0);
+    test_path(from, home, "SST-2/train.tsv");
+    test_path(to, alone, "train.tsv");
+    assert_int_equal(link(from, to), 0);
+    o.train.data = alone;
+    expect_refused(&o, PARE_INPUT, "no dev set of SST-2");
     o = options(run);
     o.train.task = "SST-3";
     expect_refused(&o, PARE_USAGE, "SST-3");

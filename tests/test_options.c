@@ -203,11 +203,13 @@ static void test_the_command_line_wins_over_the_file(void **state)
     (void)state;
     pare_options o;
     const char *text = "\xef\xbb\xbf# a comment\r\n[training]\r\nseed = 5 ; more\r\n"
-                       "  batch-size: 8\r\nshuffle=no\n\n[other]\nepochs = 2\ndropout =";
+                       "  batch-size: 8\r\nshuffle=no\nfreeze = \"0\\x2C1\"\n\n[other]\n"
+                       "epochs = 2\ndropout =";
     assert_ok(PARSE(&o, "finetune", "--seed", "6", "--config", config_with(text, strlen(text))));
     assert_int_equal(o.seed, 6);
     assert_int_equal(o.batch_size, 8);
     assert_true(!o.shuffle && o.epochs == 2 && o.dropout < 0);
+    assert_string_equal(o.freeze, "0,1");
     assert_int_equal(o.given.batch_size, PARE_GIVEN_CONFIG);
     assert_int_equal(o.given.seed, PARE_GIVEN_LINE);
     pare_options_free(&o);

@@ -222,6 +222,10 @@ static void test_refusals(void **state)
     o.resume = true;
     assert_run(&o, PARE_OK); /* nothing to do */
     assert_same_run(run);
+    o.dry_run = true;
+    assert_run(&o, PARE_OK);
+    assert_same_run(run);
+    o.dry_run = false;
     o.learning_rate = 2e-3;
     assert_run(&o, PARE_USAGE); /* another recipe */
     o = options(run);
