@@ -6,6 +6,7 @@
 
 #include "core/elementary.h"
 #include "models/bert.h"
+#include "tasks/head.h"
 #include "tasks/submission.h"
 
 int64_t pare_sequence_length(const pare_model *model, int64_t asked)
@@ -328,7 +329,8 @@ pare_status pare_eval_session_open(const pare_evaluate_options *options, pare_ev
     PARE_TRY(pare_model_open(options->model, &s->model));
     PARE_TRY(pare_tokenizer_new(&s->model->vocabulary, &s->tokenizer));
     PARE_TRY(open_set(s, options));
-    return check_head(s->model, options->model, s->set.dataset[0]);
+    PARE_TRY(check_head(s->model, options->model, s->set.dataset[0]));
+    return pare_head_order(s->model, s->set.dataset[0], NULL);
 }
 
 void pare_eval_session_close(pare_eval_session *s)

@@ -9,6 +9,7 @@
 #include "core/clock.h"
 #include "core/file.h"
 #include "models/bounded_json.h"
+#include "tasks/head.h"
 #include "tasks/recipe.h"
 #include "tasks/source.h"
 
@@ -198,18 +199,11 @@ static int64_t final_steps(const pare_flop_state *s)
     return (int64_t)ceil(s->options->final_epochs * (double)s->steps_per_epoch);
 }
 
-/* Whether the model's head answers these data: the task's, and with the same labels where they are
- * the user's own. */
+/* Whether the model answers these data already. That of an imported head is not known by name. */
 static bool has_head(const pare_model *m, const pare_dataset *d)
 {
-    const pare_task *task = d->task;
-    if (!m->classifier.weight || m->n_labels != (task->regression ? 1 : d->n_labels) ||
-        (m->task && strcmp(m->task, task->name) != 0))
-        return false;
-    for (int i = 0; task->own_files && !task->regression && i < d->n_labels; i++)
-        if (!m->label_names || strcmp(m->label_names[i], d->label_names[i]) != 0)
-            return false;
-    return true;
+    const pare_task *task = m->task ? pare_task_find(m->task) : NULL;
+    return pare_head_answers(m, d) && (!task || task == d->task || task->own_files);
 }
 
 /* The dense model: the one at hand, or fine-tuned from it. */

@@ -20,6 +20,7 @@ typedef struct pare_task {
     bool regression;
     int n_labels;              /* 0 for regression and for a user's file (known after reading) */
     const char *labels[4];     /* as the files write them, in the order of their ids */
+    const char *meanings[4];   /* what those stand for, as models' label names say; or NULL */
     /* NULL-ended; the first one picks the best. For "classify" see pare_task_metrics. */
     const char *metrics[PARE_MAX_TASK_METRICS + 1];
     const char *submission;    /* "MRPC.tsv": file name in a GLUE submission; NULL: not GLUE's */

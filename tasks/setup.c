@@ -8,6 +8,7 @@
 #include "core/gemm.h"
 #include "core/philox.h"
 #include "core/threads.h"
+#include "tasks/head.h"
 #include "tasks/layer_study.h"
 #include "tasks/recipe.h"
 #include "tasks/source.h"
@@ -202,6 +203,18 @@ static void settle_dropout(pare_training *t)
     t->dropout = -1;
 }
 
+/* A head that is kept answers by its labels' names. */
+static pare_status order_head(const pare_training *t)
+{
+    bool moved = false;
+    PARE_TRY(pare_head_order(t->model, t->dataset, &moved));
+    if (moved)
+        pare_training_note(t, "put the head's outputs into the order of the task's labels");
+    if (!pare_head_answers(t->model, t->dataset))
+        pare_training_note(t, "kept a head whose labels had other names");
+    return PARE_OK;
+}
+
 /* A fresh model gets the task's head, its labels and a line of history. */
 static pare_status prepare_model(pare_training *t)
 {
@@ -213,6 +226,8 @@ static pare_status prepare_model(pare_training *t)
         pare_training_note(t, "made a new head for %s with %lld output%s from seed %lld",
                            t->task->name, (long long)t->n_labels, t->n_labels == 1 ? "" : "s",
                            (long long)t->options->seed);
+    else
+        PARE_TRY(order_head(t));
     PARE_TRY(pare_model_set_labels(m, t->task->name,
                                    (const char *const *)t->dataset->label_names, t->n_labels));
     m->trained_length = t->max_length;

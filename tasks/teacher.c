@@ -10,22 +10,17 @@
 #include "core/gemm.h"
 #include "core/seal.h"
 #include "models/model_file.h"
+#include "tasks/head.h"
 
 static const char array_name[] = "teacher/logits";
 
-/* GLUE's labels have fixed numbers; those of a user's file must have the same names. */
-static pare_status check_labels(const pare_training *t, const pare_model *teacher)
+/* Its answers in the order of the run's labels. */
+static pare_status fit_head(const pare_training *t, pare_model *teacher)
 {
-    const char *path = t->options->teacher;
-    const bool named = t->task->own_files && !t->task->regression;
-    bool same = teacher->classifier.weight && teacher->n_labels == t->n_labels;
-    for (int64_t i = 0; same && named && i < t->n_labels; i++)
-        same = teacher->label_names &&
-               strcmp(teacher->label_names[i], t->model->label_names[i]) == 0;
-    if (same)
-        return PARE_OK;
+    if (pare_head_answers(teacher, t->dataset))
+        return pare_head_order(teacher, t->dataset, NULL);
     return pare_hint(pare_fail(PARE_INPUT, "--teacher %s does not answer %s as this model does: it "
-                               "was trained on %s", path, t->task->name,
+                               "was trained on %s", t->options->teacher, t->task->name,
                                teacher->task ? teacher->task : "no task"),
                      "fine-tune the teacher on %s first", t->task->name);
 }
@@ -102,12 +97,12 @@ static pare_status read_kept(const pare_training *t, real *logits, bool *found)
 /* ---- asking the teacher ---- */
 
 /* It reads the texts with its own vocabulary. */
-static pare_status answer(const pare_training *t, const pare_model *teacher, pare_arena *arena,
+static pare_status answer(const pare_training *t, pare_model *teacher, pare_arena *arena,
                           real *logits)
 {
     pare_tokenizer *tokenizer = NULL;
     pare_encoded encoded;
-    PARE_TRY(check_labels(t, teacher));
+    PARE_TRY(fit_head(t, teacher));
     PARE_TRY(pare_tokenizer_new(&teacher->vocabulary, &tokenizer));
     pare_status status = pare_encode(arena, tokenizer, t->dataset,
                                      pare_sequence_length(teacher, t->max_length), &encoded);

@@ -105,4 +105,29 @@ for set in matched mismatched; do
         "$(value accuracy$([ $set = matched ] || echo _mismatched) both)"
 done
 
+# ---- A head whose labels have another order than the task's ----
+cp -r "$tiny" named
+sed 's/"contra"/"ENTAILMENT"/; s/"pro"/"neutral"/; s/"neither"/"contradiction"/' \
+    "$tiny/config.json" >named/config.json
+run 0 import named named.h5
+sed 1d glue/MNLI/dev_matched.tsv | cut -f 9,10 | "$pare" predict --model named.h5 >out 2>err
+sed 's/.*"label":"\([A-Za-z]*\)".*/\1/' out | tr A-Z a-z >answers
+sed 1d glue/MNLI/dev_matched.tsv | cut -f 12 >labels
+right=$(paste answers labels | awk '$1 == $2 { n++ } END { printf "%.17g\n", n / NR }')
+run 0 evaluate --model named.h5 --task MNLI --data glue --split dev_matched --json
+check "labels are met by name" close "$(value accuracy out)" "$right"
+still="--task MNLI --data glue --learning-rate 0 --dropout 0 --no-shuffle --max-steps 1"
+# shellcheck disable=SC2086
+run 0 finetune --model named.h5 $still --output kept
+says "order of the task's labels"
+run 0 evaluate --model kept/last.h5 --task MNLI --data glue --split dev_matched --json
+check "a head that is kept answers alike" close "$(value accuracy out)" "$right"
+for teacher in named.h5 kept/last.h5; do
+    # shellcheck disable=SC2086
+    run 0 finetune --model tiny.h5 $still --teacher $teacher --distill-weight 1 --overwrite \
+        --output taught
+    value loss taught/metrics.jsonl >>taught-losses
+done
+check "a teacher answers by name too" [ "$(sort -u taught-losses | wc -l)" -eq 1 ]
+
 finish
