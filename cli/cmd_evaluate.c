@@ -32,6 +32,7 @@ pare_status pare_command_evaluate(const pare_options *options)
     pare_json *result = NULL;
 
     PARE_TRY(check(options));
+    PARE_TRY(pare_result_writable(options->output));
     pare_status status = evaluate(options, &result);
     return status == PARE_OK ? pare_out_result_and_file(result, options->json, options->output)
                              : status;

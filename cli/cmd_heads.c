@@ -160,7 +160,9 @@ pare_status pare_command_heads(const pare_options *o)
                          "sweep, importance, prune, run or correlate");
     pare_progress_view view;
     pare_progress progress = pare_progress_view_init(&view);
-    pare_status status = study->run(o, &progress, &result);
+    pare_status status = study->makes_folder ? PARE_OK : pare_result_writable(o->output);
+    if (status == PARE_OK)
+        status = study->run(o, &progress, &result);
     pare_progress_view_end(&view);
     if (status == PARE_OK)
         return finish(o, study, result);

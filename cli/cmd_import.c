@@ -4,6 +4,7 @@
 #include "core/checksum.h"
 #include "core/file.h"
 #include "models/model.h"
+#include "tasks/tokenizer.h"
 
 /* Of the file as it lies on the disk, so that anyone can compare it with sha256sum. */
 static pare_status file_sha256(const char *path, char hex[65])
@@ -36,12 +37,24 @@ static pare_status report(const pare_options *options, const pare_model *model, 
     return pare_out_json(result);
 }
 
+/* A vocabulary that no command could use is refused before anything is written. */
+static pare_status check_vocabulary(const pare_model *model)
+{
+    pare_tokenizer *tokenizer = NULL;
+
+    PARE_TRY(pare_tokenizer_new(&model->vocabulary, &tokenizer));
+    pare_tokenizer_free(tokenizer);
+    return PARE_OK;
+}
+
 pare_status pare_command_import(const pare_options *options)
 {
     pare_model *model = NULL;
     const char *path = options->operands[1];
     pare_status status = pare_import(options->operands[0], &model);
 
+    if (status == PARE_OK)
+        status = check_vocabulary(model);
     if (status == PARE_OK)
         status = pare_model_save(model, path);
     if (status == PARE_OK)

@@ -90,24 +90,45 @@ static pare_status read_results(const pare_options *o, pare_json **results, cons
     return PARE_OK;
 }
 
+static pare_status draw_all(pare_json *const *results, const char *const *names, int n,
+                            const pare_plots *to)
+{
+    PARE_TRY(pare_make_directories(to->folder));
+    PARE_TRY(pare_plot_heads(results, names, n, to));
+    PARE_TRY(pare_plot_sweep(results, names, n, to));
+    PARE_TRY(pare_plot_flop(results, names, n, to));
+    return pare_plot_training(results, names, n, to);
+}
+
+/* A line a chart, or {"charts": [...]}; takes the list. */
+static pare_status report(const pare_options *o, pare_json *charts)
+{
+    if (o->json) {
+        pare_json *result = pare_json_new_object();
+        pare_json_set(result, "charts", charts);
+        return pare_out_json(result);
+    }
+    for (size_t i = 0; i < pare_json_size(charts); i++)
+        pare_out("%s\n", pare_json_as_string(pare_json_at(charts, i), ""));
+    pare_json_free(charts);
+    return PARE_OK;
+}
+
 pare_status pare_command_plot(const pare_options *o)
 {
     const size_t n = (size_t)o->n_operands;
+    const pare_plots to = {o->output, pare_json_new_array()};
     pare_json **results = pare_calloc(n, sizeof *results);
     const char **names = pare_calloc(n, sizeof *names);
-    pare_status status = results && names ? PARE_OK : PARE_MEMORY;
+    pare_status status = results && names && to.charts ? PARE_OK : PARE_MEMORY;
     if (status == PARE_OK)
         status = read_results(o, results, names);
     if (status == PARE_OK)
-        status = pare_make_directories(o->output);
+        status = draw_all(results, names, o->n_operands, &to);
     if (status == PARE_OK)
-        status = pare_plot_heads(results, names, o->n_operands, o->output);
-    if (status == PARE_OK)
-        status = pare_plot_sweep(results, names, o->n_operands, o->output);
-    if (status == PARE_OK)
-        status = pare_plot_flop(results, names, o->n_operands, o->output);
-    if (status == PARE_OK)
-        status = pare_plot_training(results, names, o->n_operands, o->output);
+        status = report(o, to.charts);
+    else
+        pare_json_free(to.charts);
     for (size_t i = 0; results && i < n; i++)
         pare_json_free(results[i]);
     pare_free(results);

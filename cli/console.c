@@ -232,6 +232,17 @@ pare_status pare_out_result(pare_json *object, bool json)
     return PARE_OK;
 }
 
+pare_status pare_result_writable(const char *path)
+{
+    pare_output *out = NULL;
+
+    if (!path)
+        return PARE_OK;
+    PARE_TRY(pare_output_open(path, &out));
+    pare_output_abort(out);
+    return PARE_OK;
+}
+
 pare_status pare_result_file(const char *path, const pare_json *result)
 {
     char *text = pare_json_dump(result, 0, 17);

@@ -37,6 +37,8 @@ pare_status pare_out_json(pare_json *object);
 /* A command's result, as that line with `json`, else for people: a line a member, those of objects
  * inside with the object's name before; lists of objects or lists are left out. Frees it. */
 pare_status pare_out_result(pare_json *object, bool json);
+/* Whether a result could be written there, before there is one; NULL can. */
+pare_status pare_result_writable(const char *path);
 /* The object that --json prints, as a file: replaced whole. */
 pare_status pare_result_file(const char *path, const pare_json *result);
 /* Both; path NULL: no file. */

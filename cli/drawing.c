@@ -29,16 +29,19 @@ pare_status pare_drawing_write(const pare_drawing *d, const pare_chart *chart, c
 {
     if (d->failed)
         return PARE_MEMORY;
-    char *path = pare_path_join(d->folder, stem);
-    const pare_status status = path ? pare_chart_write(chart, path) : PARE_MEMORY;
+    char *path = pare_path_join(d->to->folder, stem);
+    PARE_TRY(path ? pare_chart_write(chart, path) : PARE_MEMORY);
+    const char *shown = pare_arena_printf(d->arena, "%s.svg", path);
+    if (shown)
+        pare_json_append_string(d->to->charts, shown);
     pare_free(path);
-    return status;
+    return shown ? PARE_OK : PARE_MEMORY;
 }
 
 pare_status pare_drawing_run(pare_drawing_function *function, pare_json *const *results,
-                             const char *const *names, int n, const char *folder)
+                             const char *const *names, int n, const pare_plots *to)
 {
-    pare_drawing d = {.arena = pare_arena_new("chart"), .folder = folder};
+    pare_drawing d = {.arena = pare_arena_new("chart"), .to = to};
     const pare_status status = d.arena ? function(&d, results, names, n) : PARE_MEMORY;
     pare_arena_free(d.arena);
     return status;

@@ -220,10 +220,10 @@ static pare_status plot_scores(pare_drawing *d, pare_json *const *results,
 /* ---- all ---- */
 
 pare_status pare_plot_flop(pare_json *const *results, const char *const *names, int n,
-                           const char *folder)
+                           const pare_plots *to)
 {
     for (int i = 0; i < n; i++)
         if (is_flop(results[i]))
-            PARE_TRY(pare_drawing_run(plot_ranks, results + i, names + i, 1, folder));
-    return pare_drawing_run(plot_scores, results, names, n, folder);
+            PARE_TRY(pare_drawing_run(plot_ranks, results + i, names + i, 1, to));
+    return pare_drawing_run(plot_scores, results, names, n, to);
 }

@@ -291,18 +291,18 @@ static pare_status plot_curves(pare_drawing *d, pare_json *const *results, const
 /* ---- all ---- */
 
 pare_status pare_plot_heads(pare_json *const *results, const char *const *names, int n,
-                            const char *folder)
+                            const pare_plots *to)
 {
     for (int i = 0; i < n; i++) {
         if (is_sweep(results[i]))
-            PARE_TRY(pare_drawing_run(plot_one_sweep, results + i, names + i, 1, folder));
+            PARE_TRY(pare_drawing_run(plot_one_sweep, results + i, names + i, 1, to));
         if (pare_json_get(results[i], "pearson"))
-            PARE_TRY(pare_drawing_run(plot_correlation, results + i, names + i, 1, folder));
+            PARE_TRY(pare_drawing_run(plot_correlation, results + i, names + i, 1, to));
     }
     for (int i = 0; i < n; i++)
         for (int j = i + 1; j < n; j++)
             if (is_sweep(results[i]) && is_sweep(results[j]))
                 PARE_TRY(pare_drawing_run(plot_two_sweeps, (pare_json *[]){results[i], results[j]},
-                                    (const char *[]){names[i], names[j]}, 2, folder));
-    return pare_drawing_run(plot_curves, results, names, n, folder);
+                                    (const char *[]){names[i], names[j]}, 2, to));
+    return pare_drawing_run(plot_curves, results, names, n, to);
 }

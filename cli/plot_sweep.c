@@ -237,7 +237,7 @@ static pare_json *joined(pare_json *const *results, int n)
 }
 
 pare_status pare_plot_sweep(pare_json *const *results, const char *const *names, int n,
-                            const char *folder)
+                            const pare_plots *to)
 {
     const char *name = NULL;
     int sweeps = 0;
@@ -253,7 +253,7 @@ pare_status pare_plot_sweep(pare_json *const *results, const char *const *names,
     pare_json *all = joined(results, n);
     pare_status status = pare_json_status();
     if (status == PARE_OK)
-        status = pare_drawing_run(plot_tasks, &all, &name, 1, folder);
+        status = pare_drawing_run(plot_tasks, &all, &name, 1, to);
     pare_json_free(all);
     return status;
 }

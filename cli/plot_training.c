@@ -111,10 +111,10 @@ static pare_status plot_log(pare_drawing *d, pare_json *const *results, const ch
 }
 
 pare_status pare_plot_training(pare_json *const *results, const char *const *names, int n,
-                               const char *folder)
+                               const pare_plots *to)
 {
     for (int i = 0; i < n; i++)
         if (is_log(results[i]))
-            PARE_TRY(pare_drawing_run(plot_log, results + i, names + i, 1, folder));
+            PARE_TRY(pare_drawing_run(plot_log, results + i, names + i, 1, to));
     return PARE_OK;
 }

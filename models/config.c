@@ -281,6 +281,47 @@ pare_status pare_config_read_layers(const pare_json *json, const char *where, pa
     return PARE_OK;
 }
 
+/* How many heads a list names, each once; -1 where it is none. */
+static int64_t count_heads(const pare_json *list, int64_t heads)
+{
+    const int64_t n = (int64_t)pare_json_size(list);
+    if (!pare_json_is_array(list) || n > heads)
+        return -1;
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t head = pare_json_as_int(pare_json_at(list, (size_t)i), -1);
+        if (head < 0 || head >= heads)
+            return -1;
+        for (int64_t k = 0; k < i; k++)
+            if (pare_json_as_int(pare_json_at(list, (size_t)k), -1) == head)
+                return -1;
+    }
+    return n;
+}
+
+pare_status pare_config_read_pruned_heads(const pare_json *json, const char *where,
+                                          pare_arena *arena, pare_config *config)
+{
+    const pare_json *pruned = pare_json_get(json, "pruned_heads");
+    if (pare_json_size(pruned) == 0)
+        return PARE_OK;
+    pare_layer_shape *layers =
+        pare_arena_zalloc(arena, (size_t)config->num_hidden_layers * sizeof *layers);
+    if (!layers)
+        return PARE_MEMORY;
+    for (int64_t i = 0; i < config->num_hidden_layers; i++) {
+        char name[24];
+        snprintf(name, sizeof name, "%lld", (long long)i);
+        const pare_json *list = pare_json_get(pruned, name);
+        const int64_t gone = list ? count_heads(list, config->num_attention_heads) : 0;
+        if (gone < 0)
+            return pare_fail(PARE_INPUT, "%s: pruned_heads of layer %s is no list of heads from 0 "
+                             "to %lld", where, name, (long long)config->num_attention_heads - 1);
+        layers[i].num_attention_heads = config->num_attention_heads - gone;
+    }
+    config->layers = layers;
+    return PARE_OK;
+}
+
 pare_json *pare_config_ranks(const pare_config *config, int64_t layer)
 {
     const pare_layer_shape s = pare_config_layer(config, layer);

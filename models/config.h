@@ -56,6 +56,11 @@ pare_json *pare_config_to_json(const pare_config *config);
 pare_status pare_config_read_layers(const pare_json *json, const char *where, pare_arena *arena,
                                     pare_config *config);
 
+/* Reads "pruned_heads" of a config.json by transformers 4, {"layer": [heads]}, into `arena`: how
+ * many heads are left in each layer. Without it config->layers stays NULL. */
+pare_status pare_config_read_pruned_heads(const pare_json *json, const char *where,
+                                          pare_arena *arena, pare_config *config);
+
 /* The shape of one layer, and whether it is whole: all heads, every matrix dense. */
 bool pare_config_layer_whole(const pare_config *config, int64_t layer);
 pare_layer_shape pare_config_layer(const pare_config *config, int64_t layer);

@@ -361,6 +361,14 @@ static pare_status read_config(import *in)
     return pare_config_read(in->json, in->config_path, &in->config);
 }
 
+/* Not of more layers than there are tensors: then one is missing, which is found later. */
+static pare_status read_pruned_heads(import *in)
+{
+    if ((uint64_t)in->config.num_hidden_layers > in->file->n)
+        return PARE_OK;
+    return pare_config_read_pruned_heads(in->json, in->config_path, in->file->arena, &in->config);
+}
+
 /* Everything that a model has beside its shape. */
 static pare_status build(const import *in, const pare_vocabulary_spec *vocabulary,
                          pare_model *model)
@@ -380,6 +388,7 @@ static pare_status import_all(import *in, pare_model **out)
     pare_vocabulary_spec vocabulary;
     PARE_TRY(read_config(in));
     PARE_TRY(open_weights(in));
+    PARE_TRY(read_pruned_heads(in));
     PARE_TRY(find_head(in));
     PARE_TRY(check_tensors(in));
     PARE_TRY(pare_vocabulary_read(in->directory, in->config.vocab_size, in->file->arena,

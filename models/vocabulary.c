@@ -250,6 +250,38 @@ typedef struct files {
     pare_json *config, *json;
 } files;
 
+typedef struct added_tokens {
+    size_t n;
+    const char *first;
+} added_tokens;
+
+/* BERT's own special tokens are found in a text, and no others. */
+static void count_added(added_tokens *added, const pare_json *token)
+{
+    static const char *const known[] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
+    const char *content = pare_json_get_string(token, "content", "");
+    for (size_t k = 0; k < sizeof known / sizeof *known; k++)
+        if (strcmp(content, known[k]) == 0)
+            return;
+    if (added->n++ == 0)
+        added->first = content;
+}
+
+/* Tokens that were added to BERT's are named: their ids will be others than transformers'. */
+static void note_added(const files *f, const char *directory)
+{
+    added_tokens added = {0, ""};
+    const pare_json *list = pare_json_get(f->json, "added_tokens");
+    pare_json *object = pare_json_get(f->config, "added_tokens_decoder");
+    for (size_t i = 0; i < pare_json_size(list); i++)
+        count_added(&added, pare_json_at(list, i));
+    for (void *i = list ? NULL : pare_json_iter(object); i; i = pare_json_iter_next(object, i))
+        count_added(&added, pare_json_iter_value(i));
+    if (added.n > 0)
+        fprintf(stderr, "note: %s: %zu added token%s (the first is \"%.64s\") will be split like "
+                "any other text\n", directory, added.n, added.n == 1 ? "" : "s", added.first);
+}
+
 static pare_status read_files(files *f, const char *directory, int64_t vocab_size,
                               pare_arena *arena, pare_vocabulary_spec *out)
 {
@@ -264,6 +296,7 @@ static pare_status read_files(files *f, const char *directory, int64_t vocab_siz
     if (needs_json(f->config, has_text) && pare_path_exists(f->json_path))
         PARE_TRY(pare_bounded_json_read(f->json_path, &f->json));
     read_switches(f->config, f->json, out);
+    note_added(f, directory);
     if (has_text)
         return read_text_file(f->text_path, vocab_size, arena, &out->text);
     if (f->json)

@@ -267,8 +267,7 @@ static pare_status add_history(pare_model *model, const pare_head_list *heads, c
     return pare_model_add_history(model, event);
 }
 
-/* Rows and columns of heads can be taken out of dense matrices only. */
-static pare_status check_dense(const pare_model *model)
+pare_status pare_heads_removable(const pare_model *model)
 {
     for (int64_t i = 0; i < model->config.num_hidden_layers; i++)
         for (int m = PARE_QUERY; m <= PARE_ATTENTION_OUTPUT; m++)
@@ -285,7 +284,7 @@ pare_status pare_heads_remove(const pare_model *old, const pare_head_list *heads
 {
     pare_config config = old->config;
     *out = NULL;
-    PARE_TRY(check_dense(old));
+    PARE_TRY(pare_heads_removable(old));
     pare_layer_shape *shapes = pare_malloc((size_t)heads->n_layers * sizeof *shapes);
     if (!shapes)
         return PARE_MEMORY;

@@ -70,9 +70,12 @@ void pare_heads_normalize(const pare_head_list *heads, double *scores);
 int64_t pare_heads_choose(const pare_head_list *heads, const double *scores, int64_t count,
                           bool at_least_one, bool *off);
 
+/* PARE_INPUT if query, key, value or attention output is factorised: rows and columns of heads can
+ * be taken out of dense matrices only. */
+pare_status pare_heads_removable(const pare_model *model);
+
 /* The model without those heads: rows of query, key and value and columns of the attention output
- * are gone. A layer without heads keeps the attention output's bias. Its history tells. PARE_INPUT
- * if these matrices are factorised. */
+ * are gone. A layer without heads keeps the attention output's bias. Its history tells. */
 pare_status pare_heads_remove(const pare_model *old, const pare_head_list *heads, const bool *off,
                               pare_model **out);
 

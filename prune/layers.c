@@ -129,8 +129,9 @@ pare_status pare_layers_choose(const char *strategy, int64_t count, int64_t n_la
         return pare_fail(PARE_INTERNAL, "%s needs similarities", strategy);
     s->choose(out, count, similarity);
     if (out->n_dropped < count)
-        return pare_fail(PARE_USAGE, "%s has only %lld of the %lld layers to drop", strategy,
-                         (long long)out->n_dropped, (long long)count);
+        return pare_hint(pare_fail(PARE_USAGE, "%s has only %lld of the %lld layers to drop",
+                                   strategy, (long long)out->n_dropped, (long long)count),
+                         "drop fewer, or take another strategy");
     return PARE_OK;
 }
 
@@ -144,10 +145,11 @@ static pare_status list_next(const char *whole, const char **text, pare_layer_ch
         return pare_hint(pare_fail(PARE_USAGE, "'%s' is no list of layers", whole),
                          "name those to drop, counted from 0: 1,3");
     if (layer < 0 || layer >= c->n_layers)
-        return pare_fail(PARE_USAGE, "layer %lld of '%s' is not there: the model has layers 0 to "
-                         "%lld", layer, whole, (long long)c->n_layers - 1);
+        return pare_hint(pare_fail(PARE_USAGE, "layer %lld of '%s' is not there", layer, whole),
+                         "the model has layers 0 to %lld", (long long)c->n_layers - 1);
     if (c->drop[layer])
-        return pare_fail(PARE_USAGE, "layer %lld is named twice in '%s'", layer, whole);
+        return pare_hint(pare_fail(PARE_USAGE, "layer %lld is named twice in '%s'", layer, whole),
+                         "name each once");
     mark(c, layer);
     *text = end + (*end != 0);
     return PARE_OK;

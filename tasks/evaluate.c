@@ -246,6 +246,15 @@ static void merge_metrics(pare_json *into, const pare_json *from)
     }
 }
 
+/* Before any work is done: sets that cannot be judged. */
+static pare_status check_set(const pare_eval_set *set)
+{
+    for (int i = 0; i < set->n; i++)
+        PARE_TRY(check_labels(set->dataset[i]->task, set->encoded[i].labels,
+                              set->encoded[i].targets, set->encoded[i].n));
+    return PARE_OK;
+}
+
 static pare_status run_one(const pare_eval_set *set, int i, const pare_model *model,
                            int64_t batch_size, const pare_infer_space *space,
                            const pare_progress *progress, pare_evaluation *out)
@@ -267,6 +276,7 @@ pare_status pare_eval_set_run(const pare_eval_set *set, const pare_model *model,
 {
     pare_evaluation second = {0};
     *out = (pare_evaluation){0};
+    PARE_TRY(check_set(set));
     pare_status status = run_one(set, 0, model, batch_size, space, progress, out);
     if (status == PARE_OK && set->n == 2) {
         status = run_one(set, 1, model, batch_size, space, progress, &second);

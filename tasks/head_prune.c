@@ -84,10 +84,18 @@ static int64_t share(const pruning *p, double fraction)
 static pare_status target(const pruning *p, int64_t *count)
 {
     const pare_head_prune_options *o = p->options;
+    int64_t most = p->heads.n;
+    for (int64_t i = 0; i < p->heads.n_layers && o->at_least_one; i++)
+        most -= p->heads.first[i + 1] > p->heads.first[i];
     *count = o->fraction >= 0 ? share(p, o->fraction) : o->count;
-    if (*count < 1 || *count > p->heads.n)
-        return pare_fail(PARE_USAGE, "%lld of %lld heads to prune: give a number from 1 to %lld",
-                         (long long)*count, (long long)p->heads.n, (long long)p->heads.n);
+    if (most < 1)
+        return pare_hint(pare_fail(PARE_INPUT, "%s has no head to prune", o->eval.model),
+                         "take a model whose layers have more heads");
+    if (*count < 1 || *count > most)
+        return pare_hint(pare_fail(PARE_USAGE, "%lld of %lld heads to prune",
+                                   (long long)*count, (long long)p->heads.n),
+                         "give a --count from 1 to %lld, or that --fraction of all%s",
+                         (long long)most, o->at_least_one ? "; every layer keeps one" : "");
     return PARE_OK;
 }
 
@@ -111,9 +119,6 @@ static pare_status run_steps(pruning *p, pare_json **before, pare_json **after)
         if (went > 0)
             PARE_TRY(measure(p, after));
     }
-    if (p->gone < count)
-        return pare_fail(PARE_USAGE, "only %lld of %lld heads can go when every layer keeps one",
-                         (long long)p->gone, (long long)count);
     return PARE_OK;
 }
 
@@ -123,6 +128,7 @@ static pare_status open_pruning(pruning *p)
 {
     const pare_head_prune_options *o = p->options;
     PARE_TRY(pare_eval_session_open(&o->eval, &p->measured));
+    PARE_TRY(pare_heads_removable(p->measured.model));
     if (strcmp(o->score.score, "random") != 0)
         PARE_TRY(pare_eval_session_open(&o->scored, &p->scored));
     PARE_TRY(pare_heads_list(p->measured.arena, p->measured.model, &p->heads));

@@ -103,6 +103,10 @@ static pare_status read_training_data(pare_training *t)
     data.limit = t->options->train_examples;
     PARE_TRY(pare_dataset_read(&data, &t->dataset));
     t->n_labels = t->task->regression ? 1 : t->dataset->n_labels;
+    if (!t->task->regression && t->n_labels == 1)
+        return pare_hint(pare_fail(PARE_INPUT, "%s: every row has the label \"%s\"",
+                                   t->dataset->path, t->dataset->label_names[0]),
+                         "there is nothing to learn: is --label-column the right one?");
     t->max_length = pare_sequence_length(t->model, t->options->max_seq_length);
     return pare_encode(t->arena, t->tokenizer, t->dataset, t->max_length, &t->encoded);
 }

@@ -62,6 +62,24 @@ prints '"command":"heads prune"'
 run 0 finetune $train --model half.h5 --output half --max-steps 2
 # shellcheck disable=SC2086
 run 0 heads prune --model half.h5 $texts --count 1 --score random --seed 3 less.h5
+run 0 export less.h5 less --for-transformers 4
+run 0 import less again.h5
+for model in less again; do
+    echo 'a gripping film' | "$pare" predict --model $model.h5 --logits >$model.jsonl 2>err
+done
+check "pruned heads are read again" cmp -s less.jsonl again.jsonl
+check "there is an answer" [ -s less.jsonl ]
+run 0 inspect again.h5 --json
+cp out want
+run 0 inspect less.h5 --json
+check "as many of them" [ "$(grep -o '"heads":[0-9]*' want)" = "$(grep -o '"heads":[0-9]*' out)" ]
+for wrong in '{"0": [9]}' '{"1": [0, 0]}' '{"0": 1}'; do
+    tr '\n' ' ' <less/config.json |
+        sed "s/\"pruned_heads\": *{[^}]*}/\"pruned_heads\": $wrong/" >new
+    mv new less/config.json
+    run 3 import less never.h5
+    says "pruned_heads of layer"
+done
 # shellcheck disable=SC2086
 for wrong in "" "--count 0" "--count 9" "--fraction 0" "--fraction 0.5 --count 1" "--fraction 2" \
     "--count 7 --at-least-one"; do
@@ -77,6 +95,8 @@ check "a run that is repeated says the same" cmp -s want out
 check "it left a model that was fine-tuned" [ -s heads-run/finetuned/last.h5 ]
 run 2 $prune_run --exact
 says "exact"
+run 4 heads sweep --model model.h5 $texts --output nowhere/sweep.json
+says "nowhere/sweep.json"
 run 2 heads tidy
 says "unknown study"
 # shellcheck disable=SC2086
@@ -88,6 +108,11 @@ json files n pearson spearman pearson_p spearman_p loss
 # shellcheck disable=SC2086
 run 0 heads prune --model model.h5 $texts --fraction 1 --step 0.25 --output curve.json less.h5
 run 0 plot sweep.json other.json correlation.json curve.json --output plots
+prints "plots/sweep-sorted.svg"
+cp out plotted
+run 0 plot sweep.json other.json correlation.json curve.json --output plots --json
+json charts
+check "every chart is named" [ "$(grep -c . plotted)" = "$(grep -o svg out | wc -l)" ]
 for chart in sweep-sorted sweep-map sweep-and-other correlation-pearson \
     correlation-spearman-loss heads-removed; do
     for ending in svg png tsv; do
@@ -222,6 +247,10 @@ for key in target_sparsity expected_sparsity lambda_1 lambda_2 model_lr alpha_lr
 do
     check "the log has $key" grep -q "\"$key\":" flop/masks/metrics.jsonl
 done
+printf 'sentence\tlabel\none\tx\ntwo\tx\n' >one.tsv
+run 3 finetune --model demo/untrained.h5 --task classify --data one.tsv --text-column sentence \
+    --label-column label --output never
+says 'every row has the label "x"'
 run 0 inspect flop/last.h5 --json
 prints '"command":"flop masks"'
 # shellcheck disable=SC2086

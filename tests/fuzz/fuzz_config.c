@@ -13,6 +13,8 @@ static void fuzz(const unsigned char *bytes, size_t size)
     fuzz_check(arena);
     if (fuzz_read(pare_bounded_json_read(fuzz_file("config.json", bytes, size), &json)) &&
         fuzz_read(pare_config_read(json, "config.json", &config)) &&
+        (config.num_hidden_layers > 64 ||
+         fuzz_read(pare_config_read_pruned_heads(json, "config.json", arena, &config))) &&
         fuzz_read(pare_config_read_layers(json, "config.json", arena, &config))) {
         pare_json *written = pare_config_to_json(&config);
         fuzz_check(pare_config_read(written, "written", &again) == PARE_OK);
