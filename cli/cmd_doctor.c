@@ -14,6 +14,8 @@
 /* The product to measure: 512 tokens through one of BERT-base's square maps. */
 enum { TOKENS = 512, HIDDEN = 768 };
 
+enum { MOST = 1 << 16 }; /* bytes of what the system says in one file */
+
 /* "MemAvailable:   123 kB" of /proc/meminfo, in bytes; -1 where it is not known. */
 static int64_t meminfo(const char *text, const char *key)
 {
@@ -24,30 +26,30 @@ static int64_t meminfo(const char *text, const char *key)
 /* The container's limit, -1 if there is none. */
 static int64_t memory_limit(void)
 {
-    FILE *file = fopen("/sys/fs/cgroup/memory.max", "r");
-    long long bytes = -1;
+    char *text = NULL, *end;
+    size_t size;
+    int64_t bytes = -1;
 
-    if (file && fscanf(file, "%lld", &bytes) != 1)
-        bytes = -1; /* "max" */
-    if (file)
-        fclose(file);
+    if (pare_file_read("/sys/fs/cgroup/memory.max", MOST, &text, &size) == PARE_OK) {
+        const long long number = strtoll(text, &end, 10);
+        bytes = end == text ? -1 : number; /* "max" */
+    }
+    pare_free(text);
     return bytes;
 }
 
 static void set_memory(pare_json *result)
 {
-    char text[8192] = "";
-    FILE *file = fopen("/proc/meminfo", "r"); /* it has no size to ask for beforehand */
-
-    if (file) {
-        text[fread(text, 1, sizeof text - 1, file)] = '\0';
-        fclose(file);
-    }
+    char *text = NULL;
+    size_t size;
     pare_json *memory = pare_json_new_object();
+
+    (void)pare_file_read("/proc/meminfo", MOST, &text, &size);
     pare_json_set_int(memory, "total", meminfo(text, "MemTotal:"));
     pare_json_set_int(memory, "available", meminfo(text, "MemAvailable:"));
     pare_json_set_int(memory, "limit", memory_limit());
     pare_json_set(result, "memory", memory);
+    pare_free(text);
 }
 
 static pare_status set_disk(pare_json *result)

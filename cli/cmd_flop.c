@@ -31,7 +31,7 @@ static pare_status read_modules(const char *text, bool which[PARE_MATRICES])
     return PARE_OK;
 }
 
-/* ---- the command ---- */
+/* ---- results ---- */
 
 static pare_json *result_of(const pare_model *before, const pare_model *after)
 {

@@ -1,5 +1,4 @@
 /* cmd_predict.c: pare predict: a JSON object for every line of standard input. */
-#include <math.h>
 #include <string.h>
 #include <unistd.h>
 

@@ -71,17 +71,6 @@ void pare_note(const char *format, ...)
     va_end(args);
 }
 
-void pare_detail(const char *format, ...)
-{
-    va_list args;
-
-    if (!console.verbose)
-        return;
-    va_start(args, format);
-    line_to_stderr(format, args);
-    va_end(args);
-}
-
 /* What helps where the failure itself said nothing. */
 static const char *general_hint(pare_status status)
 {

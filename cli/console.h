@@ -21,9 +21,8 @@ const pare_console *pare_console_get(void);
 /* Columns of the terminal on stderr; 80 where that is not known. */
 int pare_console_width(void);
 
-/* A line for people on stderr, unless --quiet; pare_detail only with --verbose. */
+/* A line for people on stderr, unless --quiet. */
 void pare_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
-void pare_detail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* "error: ..." and "help: ..." of the last failure. A stop with a checkpoint is no error and says
  * "note: ...". */
 void pare_console_error(pare_status status);

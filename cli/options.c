@@ -239,7 +239,7 @@ static pare_status read_flag(const char *text, const char *shown, option_value *
                      "write true or false");
 }
 
-/* The value becomes the table's own text, so that it outlives the one that was typed. */
+/* One of the range's texts, as it was typed. */
 static pare_status read_choice(const pare_option *row, const char *text, const char *shown,
                                option_value *out)
 {
@@ -458,7 +458,6 @@ static pare_status parse_short(pare_options *options, const char *letters)
 static pare_status value_of(const pare_option *row, const char *equals, arguments *args,
                             const char *shown, const char **out)
 {
-    *out = equals ? equals + 1 : NULL;
     if (equals || row->kind == PARE_OPTION_FLAG) {
         *out = equals ? equals + 1 : "true";
     } else if (args->at < args->argc && strncmp(args->argv[args->at], "--", 2) != 0) {

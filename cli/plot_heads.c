@@ -1,7 +1,6 @@
 /* plot_heads.c: charts of attention heads (plot_results.h). */
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cli/drawing.h"

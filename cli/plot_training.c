@@ -1,6 +1,5 @@
 /* plot_training.c: charts of training runs' logs (plot_results.h). */
 #include <math.h>
-#include <string.h>
 
 #include "cli/drawing.h"
 #include "cli/plot_results.h"

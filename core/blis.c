@@ -1,3 +1,4 @@
+/* blis.c: sets BLIS up for this CPU and calls it with one thread. */
 #include "core/blis.h"
 
 #include <blis.h>

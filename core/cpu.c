@@ -1,3 +1,4 @@
+/* cpu.c: asks the CPU and the system, and keeps the choice. */
 #include "core/cpu.h"
 
 #include <stdatomic.h>

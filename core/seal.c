@@ -2,7 +2,6 @@
 #include "core/seal.h"
 
 #include <inttypes.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -41,7 +40,6 @@ typedef struct file_crc {
     uint64_t from, to;
     unsigned char *buffers; /* one block a thread */
     uint32_t *crc;          /* one a block */
-    atomic_llong failed;    /* the block that could not be read; -1: none */
 } file_crc;
 
 /* One block into bytes[BLOCK]; *size is less than BLOCK for the last one. */
@@ -53,37 +51,27 @@ static pare_status read_block(file_crc *job, int64_t block, unsigned char *bytes
                    : pare_output_read_at(job->out, at, bytes, *size);
 }
 
-static void crc_block(void *context, int64_t tile)
+static pare_status crc_block(void *context, int64_t tile)
 {
     file_crc *job = context;
     unsigned char *bytes = job->buffers + (size_t)pare_thread_index() * BLOCK;
     size_t size;
-    if (read_block(job, tile, bytes, &size) == PARE_OK)
-        job->crc[tile] = pare_crc32(0, bytes, size);
-    else
-        atomic_store(&job->failed, tile);
+    PARE_TRY(read_block(job, tile, bytes, &size));
+    job->crc[tile] = pare_crc32(0, bytes, size);
+    return PARE_OK;
 }
 
 /* *crc goes on over the bytes [job->from, job->to). */
 static pare_status crc_range(file_crc *job, uint32_t *crc)
 {
     int64_t n_blocks = (int64_t)((job->to - job->from + BLOCK - 1) / BLOCK);
-    size_t size;
     pare_status status = PARE_MEMORY;
     if (n_blocks == 0)
         return PARE_OK;
     job->crc = pare_calloc((size_t)n_blocks, sizeof *job->crc);
     job->buffers = pare_malloc((size_t)pare_threads() * BLOCK);
-    atomic_store(&job->failed, -1);
-    if (job->crc && job->buffers) {
-        pare_parallel(n_blocks, crc_block, job);
-        int64_t failed = atomic_load(&job->failed);
-        /* A message belongs to its thread: the failure is repeated on this one. */
-        status = failed < 0 ? PARE_OK : read_block(job, failed, job->buffers, &size);
-        if (failed >= 0 && status == PARE_OK)
-            status = pare_fail(PARE_IO, "%s: byte %" PRIu64 " could be read only the second "
-                               "time", job->path, job->from + (uint64_t)failed * BLOCK);
-    }
+    if (job->crc && job->buffers)
+        status = pare_parallel_try(n_blocks, crc_block, job);
     for (int64_t i = 0; status == PARE_OK && i < n_blocks; i++) {
         uint64_t left = job->to - job->from - (uint64_t)i * BLOCK;
         *crc = pare_crc32_join(*crc, job->crc[i], left < BLOCK ? left : BLOCK);

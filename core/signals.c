@@ -44,7 +44,7 @@ static void on_save(int number)
 }
 
 /* SA_RESTART: reads and writes that a signal interrupts go on by themselves. The other signals
- * wait while a handler runs, so that two at once are counted as two. */
+ * wait while a handler runs. */
 static void handle(int number, void (*handler)(int))
 {
     struct sigaction action;

@@ -1,8 +1,6 @@
 /* store_io.c: stores but for their HDF5 part.
  *
  * The checks before writing, the seal, and reading arrays straight from their place in the file. */
-#include <inttypes.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -289,7 +287,6 @@ typedef struct read_job {
     const pare_item *item;
     pare_dtype as;
     char *out;
-    atomic_llong failed; /* the block that could not be read; -1: none */
 } read_job;
 
 /* Elements [from, from + n) by way of a small buffer, as the other size of float. */
@@ -316,21 +313,15 @@ static pare_status read_converted(const read_job *job, uint64_t from, uint64_t n
 }
 
 /* READ_BLOCK bytes of the file, or what is left, into their place. */
-static pare_status read_block(const read_job *job, uint64_t block)
+static pare_status read_block(void *context, int64_t block)
 {
+    const read_job *job = context;
     size_t size = pare_dtype_size(job->item->array.dtype);
-    uint64_t first = block * READ_BLOCK, left = job->item->bytes - first;
+    uint64_t first = (uint64_t)block * READ_BLOCK, left = job->item->bytes - first;
     uint64_t bytes = left < READ_BLOCK ? left : READ_BLOCK;
     if (job->item->array.dtype != job->as)
         return read_converted(job, first / size, bytes / size);
     return pare_input_read_at(job->in, job->item->at + first, job->out + first, bytes);
-}
-
-static void read_tile(void *context, int64_t tile)
-{
-    read_job *job = context;
-    if (read_block(job, (uint64_t)tile) != PARE_OK)
-        atomic_store(&job->failed, tile);
 }
 
 pare_status pare_store_read(pare_store *store, const char *name, pare_dtype as, void *out)
@@ -343,15 +334,9 @@ pare_status pare_store_read(pare_store *store, const char *name, pare_dtype as, 
     if (dtype != as && !floats)
         return pare_fail(PARE_INPUT, "%s: array %s is %s, not %s", store->path, name,
                          dtype_name(dtype), dtype_name(as));
-    read_job job = {.in = store->in, .item = item, .as = as, .out = out, .failed = -1};
-    pare_parallel((int64_t)((item->bytes + READ_BLOCK - 1) / READ_BLOCK), read_tile, &job);
-    int64_t failed = atomic_load(&job.failed);
-    if (failed < 0)
-        return PARE_OK;
-    /* A message belongs to its thread: the failure is repeated on this one. */
-    PARE_TRY(read_block(&job, (uint64_t)failed));
-    return pare_fail(PARE_IO, "%s: array %s could be read only the second time", store->path,
-                     name);
+    read_job job = {.in = store->in, .item = item, .as = as, .out = out};
+    return pare_parallel_try((int64_t)((item->bytes + READ_BLOCK - 1) / READ_BLOCK), read_block,
+                             &job);
 }
 
 /* ---- Attributes ---- */

@@ -13,7 +13,7 @@
 
 #include "core/status.h"
 
-/* bytes[n], followed by a NUL once something was added; all zeros is an empty text. */
+/* bytes[n], followed by a NUL after each addition; all zeros is an empty text. */
 typedef struct pare_text {
     char *bytes;
     size_t n, room;

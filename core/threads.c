@@ -6,6 +6,8 @@
 #include <sched.h>
 #include <stdatomic.h>
 
+#include "core/status.h"
+
 /* Elements of a pass that one thread does in some 50 us. Less is not worth a team: where other
  * programs want the cores too, waiting for all its members can take a hundred times as long. */
 #define TEAM_WORK 200000.0
@@ -57,6 +59,31 @@ void pare_parallel_work(int64_t n_tiles, double work, pare_tile_function *functi
     }
     for (int64_t t = 0; t < n_tiles; t++)
         function(context, t);
+}
+
+typedef struct trial {
+    pare_try_function *function;
+    void *context;
+    _Atomic int64_t failed; /* the first tile that did, as far as is known; or their number */
+} trial;
+
+static void try_tile(void *context, int64_t tile)
+{
+    trial *t = context;
+    int64_t failed = atomic_load(&t->failed);
+    if (tile > failed || t->function(t->context, tile) == PARE_OK)
+        return;
+    while (tile < failed && !atomic_compare_exchange_weak(&t->failed, &failed, tile))
+        ;
+}
+
+pare_status pare_parallel_try(int64_t n_tiles, pare_try_function *function, void *context)
+{
+    trial t = {.function = function, .context = context, .failed = n_tiles};
+    pare_parallel(n_tiles, try_tile, &t);
+    for (int64_t i = atomic_load(&t.failed); i < n_tiles; i++)
+        PARE_TRY(function(context, i));
+    return PARE_OK;
 }
 
 int pare_thread_index(void)

@@ -7,6 +7,7 @@
 
 #include "core/file.h"
 #include "core/status.h"
+#include "models/factors.h"
 #include "models/model.h"
 #include "models/safetensors.h"
 
@@ -63,9 +64,9 @@ static int config_digits(const pare_config *c)
 
 /* ---- Layers that were pruned ----
  * transformers knows dense matrices: factors are multiplied out. And it gives every layer the same
- * heads. So heads that were removed come back as rows and
- * columns of zeros: their context is zero, and the logits stay. Version 4 can also do without them:
- * config.json's pruned_heads names as many, the last ones, and the tensors stay small. */
+ * heads. So heads that were removed come back as rows and columns of zeros: their context is zero,
+ * and the logits stay. Version 4 can also do without them: config.json's pruned_heads names as
+ * many, the last ones, and the tensors stay small. */
 
 /* to[rows of `to`, :] begins with from's rows and columns; the rest stays zero. */
 static void copy_corner(pare_tensor *to, const pare_tensor *from)
@@ -75,31 +76,13 @@ static void copy_corner(pare_tensor *to, const pare_tensor *from)
                (size_t)from->cols * sizeof(real));
 }
 
-/* The rows and columns that q·p has, summed in double. */
-static pare_status multiply_out(pare_tensor *to, const pare_tensor *p, const pare_tensor *q)
-{
-    double *row = pare_malloc((size_t)p->cols * sizeof *row);
-    if (!row)
-        return PARE_MEMORY;
-    for (int64_t r = 0; r < q->rows; r++) {
-        memset(row, 0, (size_t)p->cols * sizeof *row);
-        for (int64_t k = 0; k < p->rows; k++)
-            for (int64_t c = 0; c < p->cols; c++)
-                row[c] += (double)q->data[r * q->cols + k] * p->data[k * p->cols + c];
-        for (int64_t c = 0; c < p->cols; c++)
-            to->data[r * to->cols + c] = (real)row[c];
-    }
-    pare_free(row);
-    return PARE_OK;
-}
-
 static pare_status multiply_out_layer(pare_layer *to, pare_layer *from)
 {
     for (int m = 0; m < PARE_MATRICES; m++) {
         const pare_weight *w = pare_layer_matrix(from, (pare_matrix)m);
         if (w->p)
-            PARE_TRY(multiply_out(&pare_layer_matrix(to, (pare_matrix)m)->weight->tensor,
-                                  &w->p->tensor, &w->q->tensor));
+            PARE_TRY(pare_factors_multiply(
+                w, NULL, NULL, &pare_layer_matrix(to, (pare_matrix)m)->weight->tensor));
     }
     return PARE_OK;
 }
@@ -240,8 +223,7 @@ static pare_status write_json(const char *directory, const char *name, pare_json
     if (!text)
         return PARE_MEMORY;
     size_t length = strlen(text);
-    if (length == 0 || text[length - 1] != '\n')
-        text[length++] = '\n'; /* over the NUL */
+    text[length++] = '\n'; /* over the NUL */
     pare_status status = write_bytes(directory, name, text, length);
     pare_free(text);
     return status;

@@ -247,7 +247,7 @@ static void convert_part(const pare_foreign_job *job, int64_t begin, int64_t end
 typedef struct convert_args {
     const pare_foreign_job *jobs;
     size_t n;
-    int64_t bad; /* the first job with a value that is not finite, or n */
+    const char *where;
 } convert_args;
 
 /* The last job that begins at this tile or before it. */
@@ -264,27 +264,25 @@ static size_t find_job(const convert_args *args, int64_t tile)
     return low;
 }
 
-/* Tiles count through all jobs; a big tensor has many, so that threads share it evenly. The first
- * bad tensor is kept: the message is then the same on any number of threads. */
-static void convert_tile(void *context, int64_t tile)
+/* Tiles count through all jobs; a big tensor has many, so that threads share it evenly. */
+static pare_status convert_tile(void *context, int64_t tile)
 {
-    convert_args *args = context;
-    int64_t at = (int64_t)find_job(args, tile);
-    const pare_foreign_job *job = &args->jobs[at];
+    const convert_args *args = context;
+    const pare_foreign_job *job = &args->jobs[find_job(args, tile)];
     int64_t n = job->rows * job->cols, begin = (tile - job->first_tile) * TILE;
     int64_t end = begin + TILE < n ? begin + TILE : n;
     convert_part(job, begin, end);
-    int64_t bad = __atomic_load_n(&args->bad, __ATOMIC_RELAXED);
-    while (at < bad && !all_finite(job->out + begin, end - begin) &&
-           !__atomic_compare_exchange_n(&args->bad, &bad, at, true, __ATOMIC_RELAXED,
-                                        __ATOMIC_RELAXED))
-        ;
+    if (all_finite(job->out + begin, end - begin))
+        return PARE_OK;
+    return pare_hint(pare_fail(PARE_INPUT, "%s: tensor %s holds a value that is not finite",
+                               args->where, job->tensor->name),
+                     "the model has diverged, or its file is damaged");
 }
 
 pare_status pare_foreign_convert(pare_foreign_job *jobs, size_t n, const char *where)
 {
-    convert_args args = {jobs, n, (int64_t)n};
-    int64_t tiles = 0, elements = 0;
+    convert_args args = {jobs, n, where};
+    int64_t tiles = 0;
     for (size_t i = 0; i < n; i++) {
         const pare_foreign_tensor *t = jobs[i].tensor;
         assert(t->rank == 2 ? t->shape[0] == jobs[i].rows : t->rank == 1 && jobs[i].rows == 1);
@@ -294,16 +292,6 @@ pare_status pare_foreign_convert(pare_foreign_job *jobs, size_t n, const char *w
                              where, t->name, t->dtype);
         jobs[i].first_tile = tiles;
         tiles += (jobs[i].rows * jobs[i].cols + TILE - 1) / TILE;
-        elements += jobs[i].rows * jobs[i].cols;
     }
-    if (elements > TILE)
-        pare_parallel(tiles, convert_tile, &args);
-    else /* too little to wake threads for */
-        for (int64_t i = 0; i < tiles; i++)
-            convert_tile(&args, i);
-    if (args.bad == (int64_t)n)
-        return PARE_OK;
-    return pare_hint(pare_fail(PARE_INPUT, "%s: tensor %s holds a value that is not finite", where,
-                               jobs[args.bad].tensor->name),
-                     "the model has diverged, or its file is damaged");
+    return pare_parallel_try(tiles, convert_tile, &args);
 }

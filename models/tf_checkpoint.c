@@ -14,7 +14,6 @@ enum {
     MAX_SHARDS = 1024,
     MAX_ENTRIES = 1 << 15, /* a BERT-large and what its optimiser keeps are 1,200 */
     VERSION = 1,           /* of the format: files may ask for a later reader */
-    SERIAL = 1 << 20       /* bytes whose CRC one thread takes alone */
 };
 
 static const char INDEX[] = ".index";
@@ -340,28 +339,20 @@ static int compare_places(const void *a, const void *b)
     return (x->bytes > y->bytes) - (x->bytes < y->bytes);
 }
 
-typedef struct crc_job {
-    const part *parts;
-    int64_t bad; /* the first part whose CRC differs, or their number */
-} crc_job;
-
-/* The first one is kept: the message is then the same on any number of threads. */
-static void check_part(void *context, int64_t tile)
+static pare_status check_part(void *context, int64_t number)
 {
-    crc_job *job = context;
-    const part *p = &job->parts[tile];
-    int64_t bad = __atomic_load_n(&job->bad, __ATOMIC_RELAXED);
+    const reader *r = context;
+    const part *p = &r->parts[number];
     if (pare_sstable_mask(pare_crc32c(0, p->bytes, p->size)) == p->crc)
-        return;
-    while (tile < bad && !__atomic_compare_exchange_n(&job->bad, &bad, tile, true,
-                                                      __ATOMIC_RELAXED, __ATOMIC_RELAXED))
-        ;
+        return PARE_OK;
+    return pare_hint(pare_fail(PARE_INPUT, "%s: tensor %.100s: the CRC-32C of its data differs",
+                               r->path, p->name),
+                     "the file of data is damaged: copy it again");
 }
 
 /* No byte belongs to two tensors: the work is then no more than the files' size. */
-static pare_status check_parts(const reader *r)
+static pare_status check_parts(reader *r)
 {
-    crc_job job = {r->parts, (int64_t)r->n_parts};
     qsort(r->parts, r->n_parts, sizeof *r->parts, compare_places);
     for (size_t i = 1; i < r->n_parts; i++) {
         const part *before = &r->parts[i - 1], *p = &r->parts[i];
@@ -369,16 +360,7 @@ static pare_status check_parts(const reader *r)
             return pare_fail(PARE_INPUT, "%s: tensor %.100s: its data overlap those of %.100s",
                              r->path, p->name, before->name);
     }
-    if (r->file->bytes > SERIAL)
-        pare_parallel((int64_t)r->n_parts, check_part, &job);
-    else /* too little to wake threads for */
-        for (size_t i = 0; i < r->n_parts; i++)
-            check_part(&job, (int64_t)i);
-    if (job.bad == (int64_t)r->n_parts)
-        return PARE_OK;
-    return pare_hint(pare_fail(PARE_INPUT, "%s: tensor %.100s: the CRC-32C of its data differs",
-                               r->path, r->parts[job.bad].name),
-                     "the file of data is damaged: copy it again");
+    return pare_parallel_try((int64_t)r->n_parts, check_part, r);
 }
 
 pare_status pare_tf_read(const char *path, pare_foreign *file)

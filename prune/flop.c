@@ -106,46 +106,31 @@ static pare_status split(const pare_tensor *w, pare_tensor *p, pare_tensor *q)
     return status;
 }
 
-/* Matrices are decomposed side by side; each notes how it went, as errors belong to threads. */
+/* Matrices are decomposed side by side. */
 typedef struct split_args {
     const pare_model *old;
     pare_model *new;
-    pare_status *status; /* [layers * PARE_MATRICES] */
 } split_args;
 
-static void split_tile(void *context, int64_t tile)
+static pare_status split_tile(void *context, int64_t tile)
 {
     const split_args *a = context;
     const int64_t layer = tile / PARE_MATRICES;
     const pare_matrix matrix = (pare_matrix)(tile % PARE_MATRICES);
     const pare_weight *from = pare_layer_matrix(&a->old->layers[layer], matrix);
     const pare_weight *to = pare_layer_matrix(&a->new->layers[layer], matrix);
-    a->status[tile] =
-        to->p ? split(&from->weight->tensor, &to->p->tensor, &to->q->tensor) : PARE_OK;
-}
-
-static pare_status split_all(const pare_model *old, pare_model *new)
-{
-    const int64_t n = old->config.num_hidden_layers * PARE_MATRICES;
-    split_args args = {old, new, pare_calloc((size_t)n, sizeof *args.status)};
-    if (!args.status)
-        return PARE_MEMORY;
-    pare_parallel(n, split_tile, &args);
-    pare_status status = PARE_OK;
-    for (int64_t i = 0; i < n && status == PARE_OK; i++)
-        if (args.status[i] != PARE_OK)
-            status = pare_fail(args.status[i], "layer %lld's %s cannot be factorised: out of "
-                               "memory, or not all of it is finite",
-                               (long long)(i / PARE_MATRICES),
-                               pare_matrix_name((pare_matrix)(i % PARE_MATRICES)));
-    pare_free(args.status);
-    return status;
+    if (!to->p)
+        return PARE_OK;
+    return pare_context(split(&from->weight->tensor, &to->p->tensor, &to->q->tensor),
+                        "layer %lld's %s cannot be factorised", (long long)layer,
+                        pare_matrix_name(matrix));
 }
 
 static pare_status factorize_all(const pare_model *old, pare_model *new)
 {
     pare_model_copy_same(new, old);
-    PARE_TRY(split_all(old, new));
+    PARE_TRY(pare_parallel_try(old->config.num_hidden_layers * PARE_MATRICES, split_tile,
+                               &(split_args){old, new}));
     pare_json *event = pare_json_new_object();
     if (!event)
         return PARE_MEMORY;

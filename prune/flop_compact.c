@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/threads.h"
+#include "models/factors.h"
 #include "prune/flop.h"
 
 double pare_flop_cost(const pare_flop_matrix *m, int64_t rank)
@@ -224,42 +225,6 @@ static void copy_factors(const pare_flop_matrix *m, const bool *keep, const real
     }
 }
 
-typedef struct product_args {
-    const pare_flop_matrix *matrix;
-    const bool *keep;
-    const real *z;
-    double *rows; /* [out, in] */
-    real *w;
-} product_args;
-
-static void product_row(void *context, int64_t r)
-{
-    const product_args *a = context;
-    const pare_flop_matrix *m = a->matrix;
-    const real *p = m->weight->p->tensor.data, *q = m->weight->q->tensor.data;
-    double *row = a->rows + r * m->in;
-    for (int64_t i = 0; i < m->rank; i++) {
-        const double factor = a->keep[i] ? (double)a->z[i] * q[r * m->rank + i] : 0;
-        for (int64_t c = 0; a->keep[i] && c < m->in; c++)
-            row[c] += factor * p[i * m->in + c];
-    }
-    for (int64_t c = 0; c < m->in; c++)
-        a->w[r * m->in + c] = (real)row[c];
-}
-
-/* w[out,in] = q·diag(z)·p over the kept ranks, summed in double. */
-static pare_status multiply_back(const pare_flop_matrix *m, const bool *keep, const real *z,
-                                 pare_tensor *w)
-{
-    product_args args = {m, keep, z, pare_calloc((size_t)(m->out * m->in), sizeof(double)),
-                         w->data};
-    if (!args.rows)
-        return PARE_MEMORY;
-    pare_parallel(m->out, product_row, &args);
-    pare_free(args.rows);
-    return PARE_OK;
-}
-
 static pare_status fill(const pare_flop_list *list, bool *const *keep, real *const *z,
                         pare_model *new)
 {
@@ -269,7 +234,7 @@ static pare_status fill(const pare_flop_list *list, bool *const *keep, real *con
         if (to->p)
             copy_factors(m, keep[k], z[k], to);
         else
-            PARE_TRY(multiply_back(m, keep[k], z[k], &to->weight->tensor));
+            PARE_TRY(pare_factors_multiply(m->weight, z[k], keep[k], &to->weight->tensor));
     }
     pare_json *event = pare_json_new_object(), *ranks = pare_json_new_array();
     for (int64_t i = 0; i < new->config.num_hidden_layers; i++)

@@ -1,6 +1,5 @@
 /* correlate.c: are the same heads important in several sweeps (head_study.h)? */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/memory.h"

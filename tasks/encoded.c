@@ -16,40 +16,17 @@ typedef struct encode_job {
     const char *const *texts, *const *pairs;
     int64_t n, max_length;
     pare_encoding *encodings; /* [n] */
-    pare_status *status;      /* [tiles] */
 } encode_job;
 
-static void encode_tile(void *context, int64_t tile)
+static pare_status encode_tile(void *context, int64_t tile)
 {
     encode_job *job = context;
     for (int64_t i = tile * TILE_EXAMPLES; i < job->n && i < (tile + 1) * TILE_EXAMPLES; i++) {
         const char *text = job->texts[i], *pair = job->pairs ? job->pairs[i] : NULL;
-        job->status[tile] =
-            pare_tokenizer_encode(job->tokenizer, text, strlen(text), pair, pair ? strlen(pair) : 0,
-                                  job->max_length, &job->encodings[i]);
-        if (job->status[tile] != PARE_OK)
-            return;
-    }
-}
-
-/* Runs the tiles. The message of a failure belongs to the thread it happened on, so a failed tile
- * is run again on this one to have it. */
-static pare_status run_tiles(encode_job *job)
-{
-    const int64_t n_tiles = (job->n + TILE_EXAMPLES - 1) / TILE_EXAMPLES;
-    pare_parallel(n_tiles, encode_tile, job);
-    for (int64_t t = 0; t < n_tiles; t++) {
-        if (job->status[t] == PARE_OK)
-            continue;
-        for (int64_t i = t * TILE_EXAMPLES; i < job->n && i < (t + 1) * TILE_EXAMPLES; i++)
-            pare_encoding_free(&job->encodings[i]);
-        memset(job->encodings + t * TILE_EXAMPLES, 0,
-               (size_t)(job->n - t * TILE_EXAMPLES < TILE_EXAMPLES ? job->n - t * TILE_EXAMPLES
-                                                                   : TILE_EXAMPLES) *
-                   sizeof *job->encodings);
-        encode_tile(job, t);
-        if (job->status[t] != PARE_OK)
-            return job->status[t];
+        pare_encoding_free(&job->encodings[i]); /* of an earlier try */
+        PARE_TRY(pare_tokenizer_encode(job->tokenizer, text, strlen(text), pair,
+                                       pair ? strlen(pair) : 0, job->max_length,
+                                       &job->encodings[i]));
     }
     return PARE_OK;
 }
@@ -80,19 +57,17 @@ pare_status pare_encode_texts(pare_arena *arena, const pare_tokenizer *tokenizer
                               const char *const *texts, const char *const *pairs, int64_t n,
                               int64_t max_length, pare_encoded *out)
 {
-    encode_job job = {tokenizer, texts, pairs, n, max_length, NULL, NULL};
-    job.encodings = pare_calloc((size_t)n, sizeof *job.encodings);
-    job.status = pare_calloc((size_t)(n + TILE_EXAMPLES - 1) / TILE_EXAMPLES, sizeof *job.status);
-    pare_status status = PARE_MEMORY;
-    if (job.encodings && job.status) {
-        status = run_tiles(&job);
-        if (status == PARE_OK)
-            status = gather(arena, job.encodings, n, out);
-        for (int64_t i = 0; i < n; i++)
-            pare_encoding_free(&job.encodings[i]);
-    }
+    encode_job job = {tokenizer, texts, pairs, n, max_length,
+                      pare_calloc((size_t)n, sizeof *job.encodings)};
+    if (!job.encodings)
+        return PARE_MEMORY;
+    pare_status status =
+        pare_parallel_try((n + TILE_EXAMPLES - 1) / TILE_EXAMPLES, encode_tile, &job);
+    if (status == PARE_OK)
+        status = gather(arena, job.encodings, n, out);
+    for (int64_t i = 0; i < n; i++)
+        pare_encoding_free(&job.encodings[i]);
     pare_free(job.encodings);
-    pare_free(job.status);
     return status;
 }
 

@@ -2,7 +2,6 @@
 #include "tasks/head_study.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/clock.h"
@@ -75,7 +74,6 @@ typedef struct bootstrap {
     const int32_t *prediction; /* [1 + heads][n] */
     double *values;        /* [1 + heads][RESAMPLINGS] */
     resampled *space;      /* [threads] */
-    _Atomic bool failed;
 } bootstrap;
 
 static double resample_once(const bootstrap *b, int64_t index, const int32_t *pick, resampled *r)

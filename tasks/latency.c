@@ -2,7 +2,6 @@
 #include "tasks/latency.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/clock.h"

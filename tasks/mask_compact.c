@@ -1,6 +1,5 @@
 /* mask_compact.c: from trained gates to a smaller model that answers alike (masks.h). */
 #include <math.h>
-#include <string.h>
 
 #include "core/gemm.h"
 #include "tasks/masks.h"

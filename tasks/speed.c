@@ -11,6 +11,7 @@
 #include "core/threads.h"
 #include "models/bert.h"
 #include "optim/adamw.h"
+#include "tasks/encoded.h"
 
 enum { SEED = 1, TRIAD = 1 << 24, TRIAD_TILE = 1 << 14 };
 
@@ -53,28 +54,21 @@ static pare_status make_batch(const bench *b, int64_t sentences, pare_packed *ou
 {
     const int64_t length = b->plan->length, tokens = sentences * length;
     int64_t *offset = pare_arena_alloc(b->run, (size_t)(sentences + 1) * sizeof *offset);
+    int64_t *order = pare_arena_alloc(b->run, (size_t)sentences * sizeof *order);
     int32_t *ids = pare_arena_alloc(b->run, (size_t)tokens * sizeof *ids);
-    int32_t *types = pare_arena_zalloc(b->run, (size_t)tokens * sizeof *types);
-    int32_t *positions = pare_arena_alloc(b->run, (size_t)tokens * sizeof *positions);
-    uint32_t *examples = pare_arena_alloc(b->run, (size_t)tokens * sizeof *examples);
-    uint32_t *firsts = pare_arena_alloc(b->run, (size_t)sentences * sizeof *firsts);
-    if (!offset || !ids || !types || !positions || !examples || !firsts)
+    uint8_t *types = pare_arena_zalloc(b->run, (size_t)tokens);
+    if (!offset || !order || !ids || !types)
         return PARE_MEMORY;
     for (int64_t s = 0; s <= sentences; s++)
         offset[s] = s * length;
     for (int64_t s = 0; s < sentences; s++)
-        firsts[s] = (uint32_t)s;
+        order[s] = s;
     for (int64_t t = 0; t < tokens; t++) {
         const double u = pare_random_uniform(SEED, PARE_RANDOM_DATA, 0, (uint64_t)t);
         ids[t] = (int32_t)(u * (double)b->model->config.vocab_size);
-        positions[t] = (int32_t)(t % length);
-        examples[t] = (uint32_t)(t / length);
     }
-    *out = (pare_packed){.n_sentences = sentences, .n_tokens = tokens, .longest = length,
-                         .offset = offset, .ids = ids, .types = types, .positions = positions,
-                         .tokens = {tokens, examples, positions},
-                         .firsts = {sentences, firsts, NULL}};
-    return PARE_OK;
+    const pare_encoded encoded = {.n = sentences, .offset = offset, .ids = ids, .types = types};
+    return pare_pack(b->run, &encoded, order, sentences, out);
 }
 
 /* ---- the model as a whole ---- */

@@ -25,7 +25,7 @@ struct pare_table {
     char fault[160];
     pare_json *json; /* the row's JSON, which its cells point into */
     char numbers[PARE_MAX_CHOSEN][32];
-    char *clean;     /* a JSON line that had to be made valid UTF-8 */
+    char *clean;     /* a JSON line as valid UTF-8 */
 };
 
 static bool ends_with(const char *path, const char *ending)
@@ -362,7 +362,7 @@ static void read_members(pare_table *t, pare_row *row)
 
 static size_t clean_text(char *out, pare_cell cell);
 
-/* jansson refuses what is no UTF-8: such a line is parsed from a repaired copy. */
+/* jansson refuses what is no UTF-8: a line is parsed from a copy without. */
 static pare_status parse_line(pare_table *t, pare_cell line)
 {
     size_t size = clean_text(NULL, line);

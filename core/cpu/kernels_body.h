@@ -9,7 +9,7 @@
 #include "core/kernels.h"
 #include "core/philox.h"
 
-/* Runs STATEMENT for i = 0, VL, 2 VL, ...: `load` and `store` are whole or partial. */
+/* Runs BODY_WHOLE for i = 0, VL, 2 VL, ..., and BODY_PART for the `part` elements that are left. */
 #define FOR_VECTORS(n, BODY_WHOLE, BODY_PART)                                                      \
     do {                                                                                           \
         int64_t i = 0;                                                                             \
