@@ -454,17 +454,16 @@ static pare_status parse_short(pare_options *options, const char *letters)
     return PARE_OK;
 }
 
-/* The value of an option: behind its "=", or the next argument. */
+/* The value of an option: behind its "=", or the next argument; a flag's is "true". */
 static pare_status value_of(const pare_option *row, const char *equals, arguments *args,
                             const char *shown, const char **out)
 {
-    if (equals || row->kind == PARE_OPTION_FLAG) {
-        *out = equals ? equals + 1 : "true";
-    } else if (args->at < args->argc && strncmp(args->argv[args->at], "--", 2) != 0) {
+    *out = equals ? equals + 1 : "true";
+    if (!equals && row->kind != PARE_OPTION_FLAG) {
+        if (args->at >= args->argc || strncmp(args->argv[args->at], "--", 2) == 0)
+            return pare_hint(pare_fail(PARE_USAGE, "%s needs a value", shown), "%s %s: %s", shown,
+                             row->value, row->help);
         *out = args->argv[args->at++];
-    } else {
-        return pare_hint(pare_fail(PARE_USAGE, "%s needs a value", shown), "%s %s: %s", shown,
-                         row->value, row->help);
     }
     if ((*out)[0] == '\0' && !row->otherwise)
         return pare_hint(pare_fail(PARE_USAGE, "%s: its value is empty", shown), "%s %s: %s",
