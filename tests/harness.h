@@ -22,6 +22,7 @@
 
 #include <cmocka.h>
 
+#include <dirent.h>
 #include <fts.h>
 #include <limits.h>
 #include <math.h>
@@ -50,6 +51,18 @@ enum { TEST_PATH = 1024, TEST_DIRS = 32 };
 #else
 #define TEST_REAL_TOL(tolerance) (tolerance)
 #endif
+
+/* How many names a folder holds, but for "." and "..". */
+TEST_UNUSED static int test_count_names(const char *dir)
+{
+    DIR *folder = opendir(dir);
+    int n = -2;
+    assert_non_null(folder);
+    while (readdir(folder))
+        n++;
+    closedir(folder);
+    return n;
+}
 
 /* path[TEST_PATH] = the shared file or folder `name`; false, with a line on stderr, if missing. */
 TEST_UNUSED static bool test_shared(char *path, const char *name)

@@ -21,21 +21,6 @@ static void assert_content(const char *path, const char *want)
     free(text);
 }
 
-static pare_status count_name(void *context, const char *name)
-{
-    (void)name;
-    ++*(int *)context;
-    return PARE_OK;
-}
-
-/* The folder holds so many names, and so no temporary one beside them. */
-static void assert_names(const char *dir, int want)
-{
-    int n = 0;
-    assert_ok(pare_directory_list(dir, count_name, &n));
-    assert_int_equal(n, want);
-}
-
 static void test_read(void **state)
 {
     (void)state;
@@ -112,18 +97,18 @@ static void test_output_is_atomic(void **state)
     assert_memory_equal(back, "New ", 4);
     assert_int_equal(pare_output_size(out), 11);
     assert_content(path, "old"); /* until the commit */
-    assert_names(dir, 2);
+    assert_int_equal(test_count_names(dir), 2);
     assert_ok(pare_output_commit(out));
     assert_content(path, "New content");
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0640);
-    assert_names(dir, 1);
+    assert_int_equal(test_count_names(dir), 1);
 
     assert_ok(pare_output_open(path, &out));
     pare_output_write(out, "never", 5);
     pare_output_abort(out);
     assert_content(path, "New content");
-    assert_names(dir, 1);
+    assert_int_equal(test_count_names(dir), 1);
     pare_output_abort(NULL);
 }
 
@@ -176,19 +161,19 @@ static void test_output_refusals(void **state)
     test_text_write(other, "rubbish rubbish");
     assert_ok(pare_file_replace(path, "y", 1));
     assert_content(path, "y");
-    assert_names(dir, 1);
+    assert_int_equal(test_count_names(dir), 1);
     /* a link is followed */
     test_path(other, dir, "link");
     assert_int_equal(symlink("a", other), 0);
     assert_ok(pare_file_replace(other, "z", 1));
     assert_content(path, "z");
-    assert_names(dir, 2);
+    assert_int_equal(test_count_names(dir), 2);
     /* but not to where nothing is */
     test_path(other, dir, "astray");
     assert_int_equal(symlink("nothing", other), 0);
     assert_status(pare_file_replace(other, "z", 1), PARE_IO);
     assert_message_has("link");
-    assert_names(dir, 3);
+    assert_int_equal(test_count_names(dir), 3);
 }
 
 static void test_devices_are_written_directly(void **state)
@@ -245,7 +230,7 @@ static void test_a_full_disk_leaves_the_old_file(void **state)
     for (rlim_t limit = 0; limit < 100000; limit += 9999) {
         assert_int_equal(under_limit(limit, replace_100000, path), 40);
         assert_content(path, "old");
-        assert_names(dir, 1);
+        assert_int_equal(test_count_names(dir), 1);
     }
     assert_int_equal(under_limit(50, append_100, path), PARE_IO);
     assert_content(path, "old"); /* no half line */
@@ -258,7 +243,7 @@ static void test_a_full_disk_leaves_the_old_file(void **state)
     pare_output_write(out, "x", 1); /* the first error stays */
     assert_status(pare_output_commit(out), PARE_IO);
     assert_message_has("9223372036854775807 bytes are needed");
-    assert_names(dir, 1);
+    assert_int_equal(test_count_names(dir), 1);
 }
 
 static void test_append(void **state)
@@ -327,7 +312,7 @@ static void test_link(void **state)
     assert_ok(pare_file_link(a, b));
     assert_content(b, "first");
     assert_ok(pare_file_link(a, b)); /* which are one file already */
-    assert_names(dir, 2);
+    assert_int_equal(test_count_names(dir), 2);
     assert_ok(pare_file_replace(a, "third", 5)); /* does not write into b */
     assert_content(b, "first");
     test_path(a, dir, "missing");
@@ -341,7 +326,7 @@ static void test_link(void **state)
         assert_ok(pare_file_link(shm, b));
         unlink(shm);
         assert_content(b, "far");
-        assert_names(dir, 2);
+        assert_int_equal(test_count_names(dir), 2);
     }
     free(shm);
 }

@@ -6,24 +6,9 @@
 #include "optim/adamw.h"
 #include "optim/schedule.h"
 #include "tests/batch.h"
-#include "tests/golden.h"
+#include "tests/golden_tiny.h"
 
-typedef struct golden_fixture {
-    bool present;
-    char directory[TEST_PATH];
-    hid_t file;
-    pare_arena *arena, *step, *scratch;
-    pare_model *model;
-    pare_optimizer *optimizer;
-} golden_fixture;
-
-static golden_fixture f;
-
-#define NEED_GOLDEN()                                                                              \
-    do {                                                                                           \
-        if (!f.present)                                                                            \
-            skip();                                                                                \
-    } while (0)
+static pare_optimizer *optimizer;
 
 /* ---- batches ---- */
 
@@ -302,36 +287,10 @@ static void test_bert_adam(void **state)
 static int set_up(void **state)
 {
     (void)state;
-    char path[TEST_PATH];
-    f.present =
-        test_shared(f.directory, "golden/tiny") && test_shared(path, "golden/tiny/golden.h5");
-    if (!f.present)
-        return 0;
-    f.file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
-    f.arena = pare_arena_new("golden");
-    f.step = pare_arena_new("step");
-    f.scratch = pare_arena_new("scratch");
-    test_path(path, f.directory, "model");
-    if (f.file < 0 || !f.arena || !f.step || !f.scratch || pare_import(path, &f.model) != PARE_OK ||
-        pare_optimizer_new(f.arena, f.model->params, f.model->n_params, "adamw", 0.01,
-                           &f.optimizer) != PARE_OK) {
-        fprintf(stderr, "%s: %s\n", path, pare_error_message());
+    if (golden_open() != 0)
         return 1;
-    }
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    if (!f.present)
-        return 0;
-    pare_model_free(f.model);
-    pare_arena_free(f.scratch);
-    pare_arena_free(f.step);
-    pare_arena_free(f.arena);
-    H5Fclose(f.file);
-    return 0;
+    return f.present && pare_optimizer_new(f.arena, f.model->params, f.model->n_params, "adamw",
+                                           0.01, &optimizer) != PARE_OK;
 }
 
 /* Once for each kernel path that this CPU has. */
@@ -352,7 +311,7 @@ int main(void)
         if (pare_kernels_set(paths[i]) != PARE_OK)
             continue;
         print_message("%s\n", pare_gemm_path());
-        failed += cmocka_run_group_tests(tests, set_up, tear_down);
+        failed += cmocka_run_group_tests(tests, set_up, golden_close);
     }
     return failed;
 }

@@ -316,6 +316,18 @@ static void test_absent_files(void **state)
 
 /* ---- Vocabulary ---- */
 
+/* The directory has these tokens, or is refused. */
+static void expect_vocabulary(const char *dir, const char *says, const char *want)
+{
+    if (says) {
+        assert_refused(dir, says);
+        return;
+    }
+    pare_model *m = import(dir);
+    assert_string_equal(m->vocabulary.text, want);
+    pare_model_free(m);
+}
+
 static void test_vocabulary_text(void **state)
 {
     (void)state;
@@ -335,13 +347,7 @@ static void test_vocabulary_text(void **state)
         make_directory(dir);
         copy_file(DATA "tiny/model.safetensors", dir, "model.safetensors");
         write_file(dir, "vocab.txt", cases[i].text);
-        if (cases[i].says) {
-            assert_refused(dir, cases[i].says);
-        } else {
-            pare_model *m = import(dir);
-            assert_string_equal(m->vocabulary.text, cases[i].want);
-            pare_model_free(m);
-        }
+        expect_vocabulary(dir, cases[i].says, cases[i].want);
     }
 }
 
@@ -370,13 +376,7 @@ static void test_vocabulary_json(void **state)
         copy_file(DATA "tiny/model.safetensors", dir, "model.safetensors");
         remove_file(dir, "vocab.txt");
         write_file(dir, "tokenizer.json", cases[i].json);
-        if (cases[i].says) {
-            assert_refused(dir, cases[i].says);
-        } else {
-            pare_model *m = import(dir);
-            assert_string_equal(m->vocabulary.text, cases[i].want);
-            pare_model_free(m);
-        }
+        expect_vocabulary(dir, cases[i].says, cases[i].want);
     }
 }
 

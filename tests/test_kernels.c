@@ -2,10 +2,9 @@
  * double: values, all tails, and what lies behind an array's end. */
 #include <float.h>
 
-#include "core/cpu.h"
-#include "core/kernels.h"
 #include "core/philox.h"
 #include "tests/batch.h"
+#include "tests/each_isa.h"
 
 enum { LONGEST = 70, ROOM = 512, GUARD = 32 };
 
@@ -14,18 +13,6 @@ static const double unit = 0x1p-53;
 #else
 static const double unit = 0x1p-24;
 #endif
-static const pare_kernels *k;
-
-/* Runs a test for each instruction set. */
-static void each(void (*check)(void))
-{
-    for (int isa = 0; isa < PARE_ISA_COUNT; isa++)
-        if (pare_cpu_supports((pare_isa)isa)) {
-            assert_ok(pare_kernels_set(pare_isa_name((pare_isa)isa)));
-            k = pare_kernels_get();
-            check();
-        }
-}
 
 static void expect(double got, double want, double bound, const char *what, int64_t n, int64_t i)
 {

@@ -172,25 +172,16 @@ static void test_same_bytes(void **state)
     }
 }
 
-static pare_status count_name(void *context, const char *name)
-{
-    (void)name;
-    ++*(int *)context;
-    return PARE_OK;
-}
-
 static void test_unwritable(void **state)
 {
     (void)state;
     char dir[TEST_PATH], stem[TEST_PATH];
-    int n = 0;
     pare_chart chart = chart_of(PARE_CHART_LINES);
     test_dir_make(dir);
     test_path(stem, dir, "missing/chart");
     assert_status(pare_chart_write(&chart, stem), PARE_IO);
     assert_message_has("missing/chart");
-    assert_ok(pare_directory_list(dir, count_name, &n));
-    assert_int_equal(n, 0);
+    assert_int_equal(test_count_names(dir), 0);
 }
 
 /* ---- Numbers ---- */
@@ -471,13 +462,11 @@ static void test_many_and_long(void **state)
 static void expect_failure(pare_chart chart, pare_status status, const char *message)
 {
     char dir[TEST_PATH], stem[TEST_PATH];
-    int n = 0;
     test_dir_make(dir);
     test_path(stem, dir, "chart");
     assert_status(pare_chart_write(&chart, stem), status);
     assert_message_has(message);
-    assert_ok(pare_directory_list(dir, count_name, &n));
-    assert_int_equal(n, 0);
+    assert_int_equal(test_count_names(dir), 0);
     test_dir_remove(dir);
     test_n_dirs--;
 }

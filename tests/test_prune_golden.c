@@ -4,23 +4,9 @@
 #include "prune/flop.h"
 #include "prune/heads.h"
 #include "prune/layers.h"
-#include "tests/golden.h"
+#include "tests/golden_tiny.h"
 
-typedef struct prune_fixture {
-    bool present;
-    hid_t file;
-    pare_arena *arena, *step, *scratch;
-    pare_model *model;
-    pare_head_list heads;
-} prune_fixture;
-
-static prune_fixture f;
-
-#define NEED_GOLDEN()                                                                              \
-    do {                                                                                           \
-        if (!f.present)                                                                            \
-            skip();                                                                                \
-    } while (0)
+static pare_head_list heads;
 
 static void begin(pare_tape *t, bool recording)
 {
@@ -94,8 +80,8 @@ static void test_ablation(void **state)
     pare_tape t;
     begin(&t, false);
     const pare_bert_pass pass = {&t, f.model, golden_batch(f.file, f.step, "batch"), 0, NULL, NULL};
-    assert_ok(pare_heads_ablate(&pass, &f.heads, PARE_ONE_OFF, take_logits, &a));
-    assert_int_equal(a.seen, f.heads.n);
+    assert_ok(pare_heads_ablate(&pass, &heads, PARE_ONE_OFF, take_logits, &a));
+    assert_int_equal(a.seen, heads.n);
     free(want.data);
     golden_report(&g);
 }
@@ -108,13 +94,13 @@ static void test_removal(void **state)
     golden_group g = {"logits with a head removed", forward_tolerance, 0, 0, ""};
     golden_array want = golden_read(f.file, "heads/ablation_logits");
     ablated a = {&g, &want, 0};
-    for (int64_t k = 0; k < f.heads.n; k++) {
+    for (int64_t k = 0; k < heads.n; k++) {
         bool off[64] = {false};
         pare_model *smaller = NULL;
         pare_tape t;
-        assert_in_range(f.heads.n, 1, 64);
+        assert_in_range(heads.n, 1, 64);
         off[k] = true;
-        assert_ok(pare_heads_remove(f.model, &f.heads, off, &smaller));
+        assert_ok(pare_heads_remove(f.model, &heads, off, &smaller));
         begin(&t, false);
         pare_tensor *logits = test_logits(&t, smaller, golden_batch(f.file, f.step, "batch"), 0);
         assert_ok(pare_tape_status(&t));
@@ -129,7 +115,7 @@ static void compare_scores(golden_group *g, const double *sums, double divisor, 
 {
     golden_array want = golden_read(f.file, name);
     real *got = test_alloc(f.arena, want.n, sizeof *got);
-    assert_int_equal(want.n, f.heads.n);
+    assert_int_equal(want.n, heads.n);
     for (int64_t k = 0; k < want.n; k++)
         got[k] = (real)(sums[k] / divisor);
     golden_compare(g, got, &want, name);
@@ -142,12 +128,12 @@ static void test_importance(void **state)
     NEED_GOLDEN();
     golden_group g = {"importance", gradient_tolerance, 0, 0, ""};
     pare_tape t;
-    const pare_head_sums sums = {test_alloc(f.arena, f.heads.n, sizeof(double)),
-                                 test_alloc(f.arena, f.heads.n, sizeof(double))};
+    const pare_head_sums sums = {test_alloc(f.arena, heads.n, sizeof(double)),
+                                 test_alloc(f.arena, heads.n, sizeof(double))};
     begin(&t, true);
     const pare_packed *batch = golden_batch(f.file, f.step, "batch");
     assert_ok(pare_heads_importance(&t, f.model, batch,
-                                    golden_labels(f.file, f.step, "batch/labels"), NULL, &f.heads,
+                                    golden_labels(f.file, f.step, "batch/labels"), NULL, &heads,
                                     &sums));
     compare_scores(&g, sums.token, (double)batch->n_tokens, "heads/importance_token");
     compare_scores(&g, sums.example, (double)batch->n_sentences, "heads/importance_example");
@@ -218,10 +204,12 @@ static void golden_gates(pare_tape *t, const pare_flop_list *list, pare_tensor *
 {
     for (int64_t k = 0; k < list->n; k++) {
         const pare_flop_matrix *m = &list->at[k];
-        golden_array u = golden_get(f.file, "flop/%s/u", dense_name(m));
+        golden_array numbers = golden_get(f.file, "flop/%s/u", dense_name(m));
+        double *u = test_alloc(f.step, numbers.n, sizeof *u);
+        memcpy(u, numbers.data, (size_t)numbers.n * sizeof *u);
         gates[m->layer * PARE_MATRICES + m->matrix] =
-            pare_hard_concrete(t, &m->weight->log_alpha->tensor, u.data, flop_beta);
-        free(u.data);
+            pare_hard_concrete(t, &m->weight->log_alpha->tensor, u, flop_beta);
+        free(numbers.data);
     }
 }
 
@@ -399,36 +387,9 @@ static void test_factorized_logits(void **state)
 static int set_up(void **state)
 {
     (void)state;
-    char path[TEST_PATH], model[TEST_PATH];
-    f = (prune_fixture){0};
-    f.present =
-        test_shared(model, "golden/tiny/model") && test_shared(path, "golden/tiny/golden.h5");
-    if (!f.present)
-        return 0;
-    f.file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
-    f.arena = pare_arena_new("golden");
-    f.step = pare_arena_new("step");
-    f.scratch = pare_arena_new("scratch");
-    if (f.file < 0 || !f.arena || !f.step || !f.scratch ||
-        pare_import(model, &f.model) != PARE_OK ||
-        pare_heads_list(f.arena, f.model, &f.heads) != PARE_OK) {
-        fprintf(stderr, "%s: %s\n", path, pare_error_message());
+    if (golden_open() != 0)
         return 1;
-    }
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    if (!f.present)
-        return 0;
-    pare_model_free(f.model);
-    pare_arena_free(f.scratch);
-    pare_arena_free(f.step);
-    pare_arena_free(f.arena);
-    H5Fclose(f.file);
-    return 0;
+    return f.present && pare_heads_list(f.arena, f.model, &heads) != PARE_OK;
 }
 
 int main(void)
@@ -444,5 +405,5 @@ int main(void)
         cmocka_unit_test(test_factorized_logits),
     };
     pare_threads_set(1);
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, golden_close);
 }

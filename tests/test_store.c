@@ -66,20 +66,6 @@ static pare_status write_store(const char *path)
     return pare_store_write(path, arrays, N_ARRAYS, attributes, N_ATTRIBUTES);
 }
 
-static pare_status count_name(void *context, const char *name)
-{
-    (void)name;
-    ++*(int *)context;
-    return PARE_OK;
-}
-
-static void assert_names(const char *dir, int want)
-{
-    int n = 0;
-    assert_ok(pare_directory_list(dir, count_name, &n));
-    assert_int_equal(n, want);
-}
-
 static void test_round_trip(void **state)
 {
     (void)state;
@@ -121,7 +107,7 @@ static void test_round_trip(void **state)
     assert_null(pare_store_find(store, "model"));
     pare_store_close(store);
     pare_store_close(NULL);
-    assert_names(dir, 1);
+    assert_int_equal(test_count_names(dir), 1);
 }
 
 static void test_reading_converts_floats_only(void **state)
@@ -237,7 +223,7 @@ static void test_bad_content_is_not_written(void **state)
         assert_status(pare_store_write(path, &bad[i], 1, NULL, 0), PARE_INTERNAL);
     assert_status(pare_store_write(path, twice, 2, NULL, 0), PARE_INTERNAL);
     assert_status(pare_store_write(path, below, 2, NULL, 0), PARE_INTERNAL);
-    assert_names(dir, 0);
+    assert_int_equal(test_count_names(dir), 0);
 }
 
 /* ---- Damage ---- */
@@ -387,7 +373,7 @@ static void test_a_full_disk_leaves_the_old_store(void **state)
         assert_int_equal(n, n_small);
         assert_memory_equal(now, old, n);
         free(now);
-        assert_names(dir, 1);
+        assert_int_equal(test_count_names(dir), 1);
     }
     assert_int_equal(write_limited(path, n_full), 0);
     free(old);

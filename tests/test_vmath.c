@@ -2,25 +2,10 @@
  * floats: denormals, zeros, infinities and what is no number among them. */
 #include <float.h>
 
-#include "core/cpu.h"
 #include "core/cpu/vmath.h"
-#include "core/kernels.h"
-#include "tests/harness.h"
+#include "tests/each_isa.h"
 
 #ifndef PARE_DOUBLE /* there, the C library's functions are used */
-
-static const pare_kernels *k;
-
-/* Runs a test for each instruction set. */
-static void each(void (*check)(void))
-{
-    for (int isa = 0; isa < PARE_ISA_COUNT; isa++)
-        if (pare_cpu_supports((pare_isa)isa)) {
-            assert_ok(pare_kernels_set(pare_isa_name((pare_isa)isa)));
-            k = pare_kernels_get();
-            check();
-        }
-}
 
 enum { SWEEP = 4096 };
 static const uint32_t sweep_step = 1021; /* every 1,021st float of all there are */
