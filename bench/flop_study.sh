@@ -64,13 +64,14 @@ runs_of() { # METHOD: a line a run, cheap tasks first
     [ ! -s "$run/eval_results.json" ] || exit 0
     tab=$(printf "\t")
     [ -z "${DONE:-}" ] || ! grep -q "^$task$tab$seed$tab$name$tab" "$DONE" || exit 0
-    if [ ! -s "$model" ] && [ "$name" = flop ] && [ -n "${MODEL:-}" ]; then
+    reference=$runs/$task-$seed/eval_results.json
+    if [ ! -s "$reference" ] && [ "$name" = flop ] && [ -n "${MODEL:-}" ]; then
         "$pare" finetune --model "$MODEL" --task "$task" --data "$data" --seed "$seed" \
             --output "$runs/$task-$seed" --resume --learning-rate 5e-5 --epochs 3 \
             --batch-size 32 --max-seq-length 128 --keep 1 --threads 1 --quiet \
             --train-examples "$first"
     fi
-    while [ ! -s "$runs/$task-$seed/eval_results.json" ]; do sleep 10; done
+    while [ ! -s "$reference" ]; do sleep 10; done
     case $name in
     labels40) method="flop --no-distill" ;;
     svdglobal) method=svd-global ;;
