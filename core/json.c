@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "core/utf8.h"
 
 /* ---- Memory ---- */
 
@@ -235,37 +236,16 @@ bool pare_json_get_bool(const pare_json *object, const char *key, bool otherwise
 
 /* ---- Making ---- */
 
-/* The length of the valid UTF-8 sequence at s, 0 if there is none (RFC 3629: no overlong forms,
- * no surrogates, nothing past U+10FFFF). s is NUL-terminated, so no read passes its end. */
-static size_t utf8_length(const unsigned char *s)
-{
-    if (s[0] < 0x80)
-        return 1;
-    size_t n = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
-    if (s[0] < 0xc2 || s[0] > 0xf4)
-        return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-    bool overlong = (s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xf0 && s[1] < 0x90);
-    bool too_far = (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf4 && s[1] > 0x8f);
-    return overlong || too_far ? 0 : n;
-}
-
 static bool utf8_valid(const char *text)
 {
-    const unsigned char *s = (const unsigned char *)text;
-    while (*s) {
-        size_t n = utf8_length(s);
-        if (n == 0)
-            return false;
-        s += n;
-    }
-    return true;
+    bool valid = true;
+    while (*text && valid)
+        text += pare_utf8_step(text, 4, &valid);
+    return valid;
 }
 
-/* A copy in which every byte that is not UTF-8 is U+FFFD (a path in a message may hold any byte,
- * JSON may not); NULL if out of memory. */
+/* A copy in which what is not UTF-8 is U+FFFD (a path in a message may hold any byte, JSON may
+ * not); NULL if out of memory. */
 static char *utf8_repaired(const char *text)
 {
     char *copy = pare_calloc(strlen(text) + 1, 3);
@@ -273,10 +253,11 @@ static char *utf8_repaired(const char *text)
     const char *s = text;
     allocation_failed = allocation_failed || !copy;
     while (copy && *s) {
-        size_t n = utf8_length((const unsigned char *)s);
-        memcpy(end, n ? s : "\xef\xbf\xbd", n ? n : 3);
-        end += n ? n : 3;
-        s += n ? n : 1;
+        bool valid;
+        const size_t n = pare_utf8_step(s, 4, &valid);
+        memcpy(end, valid ? s : PARE_CHAR_INVALID_BYTES, valid ? n : 3);
+        end += valid ? n : 3;
+        s += n;
     }
     return copy;
 }

@@ -6,41 +6,24 @@
 
 #include "core/file.h"
 #include "core/status.h"
+#include "core/utf8.h"
 #include "models/bounded_json.h"
 
 enum { MAX_TEXT = 64 << 20, MAX_GAPS = 4096 };
 
 /* ---- vocab.txt ---- */
 
-/* Length of the character that begins at `at`, or 0 if it is none (RFC 3629: no overlong forms, no
- * surrogates, nothing above U+10FFFF). */
-static size_t character_length(const unsigned char *at, size_t left)
-{
-    unsigned char first = at[0];
-    if (first < 0x80)
-        return 1;
-    size_t n = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-    if (first < 0xc2 || first > 0xf4 || n > left)
-        return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((at[i] & 0xc0) != 0x80)
-            return 0;
-    bool wrong = (first == 0xe0 && at[1] < 0xa0) || (first == 0xed && at[1] > 0x9f) ||
-                 (first == 0xf0 && at[1] < 0x90) || (first == 0xf4 && at[1] > 0x8f);
-    return wrong ? 0 : n;
-}
-
 /* Refuses what is no text, by its line; *lines counts them. */
 static pare_status check_text(const char *path, const char *text, size_t size, int64_t *lines)
 {
-    const unsigned char *bytes = (const unsigned char *)text;
     *lines = 0;
     for (size_t i = 0, n; i < size; i += n) {
-        n = character_length(bytes + i, size - i);
-        if (n == 0 || bytes[i] == 0)
+        bool valid;
+        n = pare_utf8_step(text + i, size - i, &valid);
+        if (!valid || text[i] == 0)
             return pare_fail(PARE_INPUT, "%s:%lld: holds a byte 0x%02x that is no UTF-8 text",
-                             path, (long long)*lines + 1, (unsigned)bytes[i]);
-        *lines += bytes[i] == '\n';
+                             path, (long long)*lines + 1, (unsigned)(unsigned char)text[i]);
+        *lines += text[i] == '\n';
     }
     return PARE_OK;
 }

@@ -13,6 +13,7 @@
 
 #include "core/file.h"
 #include "core/json.h"
+#include "core/utf8.h"
 
 struct pare_table {
     char *path;
@@ -409,46 +410,22 @@ pare_status pare_table_next(pare_table *table, pare_row *row, bool *more)
 
 /* ---- Cells ---- */
 
-/* How many bytes at s[left > 0] make one character, or how many begin one that is not finished and
- * so stand for one U+FFFD (*valid false): Unicode's table 3-7 and its "maximal subparts". */
-static size_t utf8_step(const unsigned char *s, size_t left, bool *valid)
-{
-    unsigned char low = 0x80, high = 0xbf;
-    size_t n = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 :
-               s[0] < 0xf5 ? 4 : 0;
-    if (s[0] == 0xe0)
-        low = 0xa0; /* no overlong forms, */
-    else if (s[0] == 0xf0)
-        low = 0x90;
-    else if (s[0] == 0xed)
-        high = 0x9f; /* no surrogates, */
-    else if (s[0] == 0xf4)
-        high = 0x8f; /* nothing past U+10FFFF */
-    size_t i = 1;
-    for (; i < n && i < left && s[i] >= low && s[i] <= high; i++) {
-        low = 0x80;
-        high = 0xbf;
-    }
-    *valid = i == n;
-    return i;
-}
-
 /* Writes the cell's text as pare_cell_text promises, without a NUL; returns its size. With out
  * NULL it only counts. */
 static size_t clean_text(char *out, pare_cell cell)
 {
-    const unsigned char *s = (const unsigned char *)cell.bytes;
     size_t used = 0;
     for (size_t i = 0, step; i < cell.size; i += step) {
+        const char *s = cell.bytes + i;
         bool valid = true;
-        step = s[i] < 0x80 ? 1 : utf8_step(s + i, cell.size - i, &valid);
-        if (s[i] == '\0')
+        step = (unsigned char)*s < 0x80 ? 1 : pare_utf8_step(s, cell.size - i, &valid);
+        if (*s == '\0')
             continue;
         size_t n = valid ? step : 3;
         if (out)
-            memcpy(out + used, valid ? cell.bytes + i : "\xef\xbf\xbd", n);
+            memcpy(out + used, valid ? s : PARE_CHAR_INVALID_BYTES, n);
         used += n;
-        step += cell.quoted && s[i] == '"'; /* its twin */
+        step += cell.quoted && *s == '"'; /* its twin */
     }
     return used;
 }

@@ -1,4 +1,4 @@
-/* unicode.h: UTF-8 and the properties of characters, as BERT's reference tokenizer knows them.
+/* unicode.h: the properties of characters, as BERT's reference tokenizer knows them.
  *
  * The properties come from frozen tables (unicode_tables.h), never from the system's libraries:
  * a character that a later Unicode has added keeps meaning to pare what it means to the reference.
@@ -19,16 +19,6 @@ enum {
     PARE_CHAR_COMPOSED = 32     /* has a decomposition or a combining class */
 };
 
-/* U+FFFD stands for bytes that are no UTF-8. */
-#define PARE_CHAR_INVALID 0xFFFDu
-
-/* Reads the character that begins bytes[0..n), n > 0, and returns its length in bytes. Whatever
- * UTF-8 forbids (overlong forms, surrogates, cut sequences, points beyond U+10FFFF) becomes one
- * PARE_CHAR_INVALID for each longest prefix that could have begun a character. */
-size_t pare_utf8_decode(const char *bytes, size_t n, uint32_t *point);
-
-/* Writes a character of at most U+10FFFF; returns its length, 1 to 4. */
-size_t pare_utf8_encode(uint32_t point, char bytes[4]);
 
 /* Flags of PARE_CHAR_*. */
 unsigned pare_char_flags(uint32_t point);

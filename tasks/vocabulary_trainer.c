@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "core/utf8.h"
 #include "tasks/unicode.h"
 #include "tasks/wordpiece.h"
 

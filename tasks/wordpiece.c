@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "core/utf8.h"
 #include "tasks/unicode.h"
 
 /* One place of the table: a token's bytes and id; text is NULL in a free one. */
@@ -56,9 +57,11 @@ static size_t trimmed_length(const char *line, size_t length)
     size_t end = 0;
     for (size_t i = 0; i < length;) {
         uint32_t point;
-        size_t n = pare_utf8_decode(line + i, length - i, &point);
-        if (point == PARE_CHAR_INVALID && (n != 3 || memcmp(line + i, "\xEF\xBF\xBD", 3) != 0))
+        bool valid;
+        size_t n = pare_utf8_step(line + i, length - i, &valid);
+        if (!valid)
             return SIZE_MAX;
+        pare_utf8_decode(line + i, n, &point);
         i += n;
         if (!(pare_char_flags(point) & PARE_CHAR_SPACE))
             end = i;

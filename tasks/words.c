@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "core/utf8.h"
 #include "tasks/unicode.h"
 
 /* The normalized text while it is built. Marks with a combining class are sorted by it, stably,

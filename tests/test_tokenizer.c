@@ -1,5 +1,6 @@
 /* The tokenizer against the reference's ids: by hand on a tiny vocabulary, by frozen vectors for
  * every kind of character, and by goldens on the real vocabulary and whole corpora. */
+#include "core/utf8.h"
 #include "core/checksum.h"
 #include "core/json.h"
 #include "core/memory.h"
