@@ -281,23 +281,6 @@ static pare_status make_cells(pare_sweep_grid *g, const pare_options *o)
 
 /* ---- checks ---- */
 
-/* The metric that picks best.h5 must be one of the task's. Those of a user's own file depend on its
- * labels, which are not read here. */
-static pare_status check_metric(const pare_task *task, const char *metric)
-{
-    const char *names[PARE_MAX_TASK_METRICS + 1];
-    const int n = pare_task_metrics(task, task->n_labels, names);
-
-    if (!metric || task->own_files || strcmp(metric, "loss") == 0)
-        return PARE_OK;
-    for (int i = 0; i < n; i++)
-        if (strcmp(metric, names[i]) == 0)
-            return PARE_OK;
-    return pare_hint(pare_fail(PARE_USAGE, "metric-for-best %s: %s has no such metric", metric,
-                               task->name),
-                     "use %s or loss", names[0]);
-}
-
 /* The task by its own name, so that MRPC and mrpc are the same run. */
 static pare_status check_task(pare_options *o)
 {
@@ -306,7 +289,8 @@ static pare_status check_task(pare_options *o)
 
     PARE_TRY(pare_task_named(o->task, &task));
     o->task = task->name;
-    PARE_TRY(check_metric(task, o->metric_for_best));
+    if (o->metric_for_best && !task->own_files) /* a user's depend on labels, not read yet */
+        PARE_TRY(pare_task_check_metric(task, task->n_labels, o->metric_for_best));
     PARE_TRY(pare_source_find(task, o->data, "train", &source));
     pare_source_free(&source);
     return PARE_OK;

@@ -117,6 +117,20 @@ int pare_task_metrics(const pare_task *task, int n_labels,
     return n;
 }
 
+pare_status pare_task_check_metric(const pare_task *task, int n_labels, const char *metric)
+{
+    const char *names[PARE_MAX_TASK_METRICS + 1];
+    const int n = pare_task_metrics(task, n_labels, names);
+    if (strcmp(metric, "loss") == 0)
+        return PARE_OK;
+    for (int i = 0; i < n; i++)
+        if (strcmp(metric, names[i]) == 0)
+            return PARE_OK;
+    return pare_hint(pare_fail(PARE_USAGE, "--metric-for-best %s: %s has no such metric", metric,
+                               task->name),
+                     "use %s%s%s or loss", names[0], n > 1 ? ", " : "", n > 1 ? names[1] : "");
+}
+
 const char *pare_task_submission(const pare_task *task, const char *split)
 {
     if (task->two_dev_sets && split && strcmp(split, "ax") == 0)

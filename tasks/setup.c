@@ -42,16 +42,9 @@ static pare_status check_options(const pare_train_options *o)
 static pare_status choose_metric(pare_training *t)
 {
     const char *names[PARE_MAX_TASK_METRICS + 1], *asked = t->options->metric_for_best;
-    const int n = pare_task_metrics(t->task, (int)t->n_labels, names);
+    pare_task_metrics(t->task, (int)t->n_labels, names);
     t->best_metric = asked ? asked : names[0];
-    if (!asked || strcmp(asked, "loss") == 0)
-        return PARE_OK;
-    for (int i = 0; i < n; i++)
-        if (strcmp(asked, names[i]) == 0)
-            return PARE_OK;
-    return pare_hint(pare_fail(PARE_USAGE, "--metric-for-best %s: %s has no such metric", asked,
-                               t->task->name),
-                     "use %s%s%s or loss", names[0], n > 1 ? ", " : "", n > 1 ? names[1] : "");
+    return pare_task_check_metric(t->task, (int)t->n_labels, t->best_metric);
 }
 
 /* Marks one part of "embeddings,0-3" as frozen; false if it is none. */
