@@ -30,12 +30,12 @@ pare_status pare_drawing_write(const pare_drawing *d, const pare_chart *chart, c
     if (d->failed)
         return PARE_MEMORY;
     char *path = pare_path_join(d->to->folder, stem);
-    PARE_TRY(path ? pare_chart_write(chart, path) : PARE_MEMORY);
-    const char *shown = pare_arena_printf(d->arena, "%s.svg", path);
-    if (shown)
+    const char *shown = path ? pare_arena_printf(d->arena, "%s.svg", path) : NULL;
+    const pare_status status = shown ? pare_chart_write(chart, path) : PARE_MEMORY;
+    if (status == PARE_OK)
         pare_json_append_string(d->to->charts, shown);
     pare_free(path);
-    return shown ? PARE_OK : PARE_MEMORY;
+    return status;
 }
 
 pare_status pare_drawing_run(pare_drawing_function *function, pare_json *const *results,

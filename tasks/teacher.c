@@ -4,11 +4,9 @@
 #include <math.h>
 #include <string.h>
 
-#include "core/checksum.h"
 #include "core/elementary.h"
 #include "core/file.h"
 #include "core/gemm.h"
-#include "core/seal.h"
 #include "models/model_file.h"
 #include "tasks/head.h"
 
@@ -44,26 +42,11 @@ static void soften(const pare_training *t, const real *logits, double *answers)
 
 /* ---- the file ---- */
 
-/* The first bytes of a model file hold the checksum of all others. */
-static pare_status seal_of(const char *path, int64_t *crc)
-{
-    char bytes[PARE_SEAL_SIZE];
-    pare_input *in = NULL;
-    PARE_TRY(pare_input_open(path, &in));
-    const pare_status status = pare_input_read_at(in, 0, bytes, sizeof bytes);
-    pare_input_close(in);
-    if (status == PARE_OK)
-        *crc = pare_crc32(0, bytes, sizeof bytes);
-    return status;
-}
-
-/* What the answers depend on: the teacher's file, the examples, the kernels. */
+/* What the answers depend on: the teacher, by the name of its file; the examples; the kernels. */
 static pare_status keep(const pare_training *t, const real *logits)
 {
-    int64_t seal = 0;
-    PARE_TRY(seal_of(t->options->teacher, &seal));
     const pare_attribute attributes[] = {
-        {.name = "teacher.seal", .type = PARE_ATTR_INT, .integer = seal},
+        {.name = "teacher.model", .type = PARE_ATTR_STRING, .string = t->options->teacher},
         {.name = "teacher.kernels", .type = PARE_ATTR_STRING, .string = pare_gemm_path()},
         {.name = "teacher.examples", .type = PARE_ATTR_INT,
          .integer = pare_encoded_crc(&t->encoded)}};
@@ -76,16 +59,12 @@ static pare_status read_kept(const pare_training *t, real *logits, bool *found)
 {
     const char *path = t->options->answers;
     pare_store *store = NULL;
-    int64_t seal = 0;
     *found = false;
-    if (!path || !pare_path_exists(path))
-        return PARE_OK;
-    PARE_TRY(seal_of(t->options->teacher, &seal));
-    if (pare_store_open(path, &store) != PARE_OK)
+    if (!path || !pare_path_exists(path) || pare_store_open(path, &store) != PARE_OK)
         return PARE_OK; /* a damaged file is made anew */
     const pare_array *a = pare_store_find(store, array_name);
     *found = a && a->rank == 2 && a->shape[0] == t->encoded.n && a->shape[1] == t->n_labels &&
-             pare_store_int(store, "teacher.seal", -1) == seal &&
+             strcmp(pare_store_string(store, "teacher.model", ""), t->options->teacher) == 0 &&
              strcmp(pare_store_string(store, "teacher.kernels", ""), pare_gemm_path()) == 0 &&
              pare_store_int(store, "teacher.examples", -1) == pare_encoded_crc(&t->encoded);
     const pare_status status =

@@ -7,7 +7,7 @@
 
 /* t->answers of options->teacher, computed once: where options->answers names a file they are kept
  * there, and read if they are there already. A model that has other labels than the run's task is
- * PARE_INPUT; answers of another teacher or other examples are made anew. */
+ * PARE_INPUT; answers of another teacher (file) or to other examples are made anew. */
 pare_status pare_teacher_answers(pare_training *t);
 
 #endif
