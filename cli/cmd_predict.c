@@ -8,6 +8,7 @@
 #include "core/elementary.h"
 #include "core/text.h"
 #include "tasks/evaluate.h"
+#include "tasks/head.h"
 
 enum { MOST_LINES = 4096 };
 
@@ -54,12 +55,6 @@ static pare_status check_task(const predict_job *job, const pare_task *task)
     return PARE_OK;
 }
 
-/* Names that say nothing, which transformers writes where none were given. */
-static bool is_generic(const char *name)
-{
-    return strncmp(name, "LABEL_", 6) == 0;
-}
-
 /* The label's name as a JSON string: the model's own, else the task's, else its number. */
 static char *label_json(const pare_model *model, const pare_task *task, int64_t id)
 {
@@ -67,7 +62,7 @@ static char *label_json(const pare_model *model, const pare_task *task, int64_t 
     const char *known = task && id < task->n_labels ? task->labels[id] : NULL;
     char number[24];
 
-    if (known && (!name || is_generic(name)))
+    if (known && !pare_head_label_named(model, id))
         name = known;
     if (!name) {
         snprintf(number, sizeof number, "%lld", (long long)id);

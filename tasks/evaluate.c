@@ -325,8 +325,10 @@ static pare_status check_head(const pare_model *model, const char *path, const p
 static pare_status open_set(pare_eval_session *s, const pare_evaluate_options *options)
 {
     pare_data_options data = options->data;
-    data.label_names = (const char *const *)s->model->label_names;
-    data.n_labels = s->model->label_names ? (int)s->model->n_labels : 0;
+    if (pare_head_named(s->model)) {
+        data.label_names = (const char *const *)s->model->label_names;
+        data.n_labels = (int)s->model->n_labels;
+    }
     return pare_eval_set_open(s->arena, s->tokenizer, &data,
                               pare_sequence_length(s->model, options->max_seq_length), &s->set);
 }

@@ -1,6 +1,7 @@
 /* head.c: labels' names matched. */
 #include "tasks/head.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -22,17 +23,34 @@ static int64_t find_label(const pare_dataset *d, const char *name)
     return -1;
 }
 
+bool pare_head_label_named(const pare_model *model, int64_t id)
+{
+    char generic[32];
+    snprintf(generic, sizeof generic, "LABEL_%lld", (long long)id);
+    return model->label_names && strcmp(model->label_names[id], generic) != 0;
+}
+
+bool pare_head_named(const pare_model *model)
+{
+    for (int64_t i = 0; i < model->n_labels; i++)
+        if (pare_head_label_named(model, i))
+            return true;
+    return false;
+}
+
 bool pare_head_answers(const pare_model *model, const pare_dataset *d)
 {
     if (!model->classifier.weight || model->n_labels != rows_of(d))
         return false;
+    if (!d->task->own_files || !pare_head_named(model))
+        return true;
     bool named[PARE_MAX_LABELS] = {false}, all = true;
-    for (int64_t i = 0; model->label_names && i < d->n_labels; i++) {
+    for (int64_t i = 0; i < d->n_labels; i++) {
         const int64_t id = find_label(d, model->label_names[i]);
         if (id >= 0)
             named[id] = true;
     }
-    for (int64_t i = 0; d->task->own_files && i < d->n_labels; i++)
+    for (int64_t i = 0; i < d->n_labels; i++)
         all = all && named[i];
     return all;
 }

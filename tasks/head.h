@@ -5,8 +5,13 @@
 #include "models/model.h"
 #include "tasks/dataset.h"
 
+/* Whether a label has a name, and whether any has: "LABEL_0" is none, transformers writes that where
+ * it was given none. */
+bool pare_head_label_named(const pare_model *model, int64_t id);
+bool pare_head_named(const pare_model *model);
+
 /* A head with as many rows as the data have labels (one for a regression), and for a user's labels
- * with the same names, in any order. */
+ * with the same names, in any order, or with none. */
 bool pare_head_answers(const pare_model *model, const pare_dataset *dataset);
 
 /* Puts the rows of a head of the right size, with their names, into the order of the data's labels:

@@ -75,6 +75,8 @@ static void test_own_labels(void **state)
     expect_order(names, 2, &d, true, (int[]){0, 1}, names);
     expect_order((const char *[]){"good", "zeta"}, 2, &d, false, (int[]){1, 0},
                  (const char *[]){"zeta", "good"});
+    expect_order((const char *[]){"LABEL_0", "LABEL_1"}, 2, &d, true, (int[]){0, 1},
+                 (const char *[]){"LABEL_0", "LABEL_1"});
     expect_order((const char *[]){"good", "good"}, 2, &d, false, (int[]){1, 0},
                  (const char *[]){"good", "good"});
 }
