@@ -5,8 +5,8 @@
 #include "models/model.h"
 #include "tasks/dataset.h"
 
-/* Whether a label has a name, and whether any has: "LABEL_0" is none, transformers writes that where
- * it was given none. */
+/* Whether a label has a name, and whether any has: "LABEL_0" is none, transformers writes that
+ * where it was given none. */
 bool pare_head_label_named(const pare_model *model, int64_t id);
 bool pare_head_named(const pare_model *model);
 
