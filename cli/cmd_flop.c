@@ -254,11 +254,15 @@ static const struct part *find_part(const char *name)
 
 /* ---- the command ---- */
 
-/* A size that was missed is the last thing that is said. */
-static pare_status verdict(const pare_options *o, bool missed)
+/* A size or score that was missed is the last thing that is said. */
+static pare_status verdict(const pare_options *o, bool missed, bool score_missed)
 {
-    if (!missed || o->allow_miss)
+    if ((!missed && !score_missed) || o->allow_miss)
         return PARE_OK;
+    if (score_missed)
+        return pare_hint(pare_fail(PARE_MISSED, "no model is within --max-score-drop %g: the "
+                                   "result is the largest", o->max_score_drop),
+                         "give smaller --targets, or more epochs, or accept it with --allow-miss");
     const char *why = "single ranks are large parts of so small a model";
     if (strcmp(o->fold, "time") == 0)
         why = "matrices may have been multiplied back for speed (--fold time)";
@@ -307,6 +311,7 @@ pare_status pare_command_flop(const pare_options *o)
         return status;
     }
     const bool missed = pare_json_get_bool(result, "missed", false);
+    const bool score_missed = pare_json_get_bool(result, "score_missed", false);
     PARE_TRY(print(o, result));
-    return verdict(o, missed);
+    return verdict(o, missed, score_missed);
 }

@@ -34,8 +34,21 @@ static void free_paths(run_paths *p)
 
 /* ---- pruning ---- */
 
+static pare_status crc_of_data(const pare_options *o, uint32_t *crc)
+{
+    pare_data_options data = pare_options_data(o);
+    pare_dataset *dataset = NULL;
+    data.split = "train";
+    data.limit = o->train_examples;
+    PARE_TRY(pare_dataset_read(&data, &dataset));
+    *crc = pare_dataset_crc(dataset);
+    pare_dataset_free(dataset);
+    return PARE_OK;
+}
+
 /* What the choice of heads and the training depend on. */
-static pare_json *recipe_of(const pare_options *o, const pare_head_prune_options *prune)
+static pare_json *recipe_of(const pare_options *o, const pare_head_prune_options *prune,
+                            uint32_t data_crc)
 {
     pare_json *recipe = pare_json_new_object();
     pare_train_options train;
@@ -48,6 +61,7 @@ static pare_json *recipe_of(const pare_options *o, const pare_head_prune_options
     pare_json_set_bool(recipe, "normalize", prune->score.normalize);
     pare_json_set_bool(recipe, "exact", prune->exact);
     pare_json_set_bool(recipe, "at_least_one", prune->at_least_one);
+    pare_json_set_int(recipe, "training data (crc32)", data_crc);
     pare_recipe_add_options(recipe, &train);
     return recipe;
 }
@@ -73,7 +87,9 @@ static pare_status prune_heads(const pare_options *o, const pare_head_prune_opti
                                const run_paths *p, const pare_progress *progress,
                                pare_json **heads)
 {
-    pare_json *recipe = recipe_of(o, prune);
+    uint32_t data_crc;
+    PARE_TRY(crc_of_data(o, &data_crc));
+    pare_json *recipe = recipe_of(o, prune, data_crc);
     if (!pare_path_exists(p->heads))
         return prune_now(prune, p, progress, recipe, heads);
     pare_status status = pare_bounded_json_read(p->heads, heads);
@@ -155,6 +171,9 @@ pare_status pare_heads_run(const pare_options *o, const pare_head_prune_options 
     pare_run_folder folder;
     *result = NULL;
     PARE_TRY(pare_option_need(o, "output", o->output));
+    if (o->drop_layers && strcmp(o->drop_layers, "none") != 0)
+        return pare_hint(pare_fail(PARE_USAGE, "--drop-layers is no part of pare heads run"),
+                         "drop them first: pare drop-layers");
     pare_signals_install();
     PARE_TRY(pare_run_open(o->output, true, &folder));
     const pare_status status = run(o, prune, progress, result);

@@ -10,6 +10,8 @@
 
 enum { CHUNK = 1 << 16 };
 
+#define ADAM_EPSILON 1e-8
+
 /* Whole rows, where they have states. */
 static int64_t chunk_size(const pare_tensor *x)
 {
@@ -76,7 +78,7 @@ pare_status pare_optimizer_new(pare_arena *arena, pare_param *const *params, int
         return PARE_MEMORY;
     o->beta1 = 0.9;
     o->beta2 = 0.999;
-    o->epsilon = bert ? 1e-6 : 1e-8;
+    o->epsilon = bert ? 1e-6 : ADAM_EPSILON;
     o->bias_correction = !bert;
     o->weight_decay = weight_decay;
     for (int i = 0; i < n; i++) {
@@ -159,6 +161,7 @@ typedef struct step_args {
     pare_optimizer *optimizer;
     const double *learning_rate; /* [PARE_GROUPS] */
     pare_adamw_step step;
+    double correction1, correction2; /* of the bias of the moments */
 } step_args;
 
 static void step_rows(const pare_optimizer *o, const pare_optimizer_chunk *c,
@@ -188,8 +191,14 @@ static void step_tile(void *context, int64_t tile)
     pare_adamw_step step = a->step;
     step.decay = p->decay ? o->weight_decay : 0;
     step.learning_rate = a->learning_rate[p->group];
-    if (p->group != PARE_GROUP_WEIGHTS)
+    if (p->group != PARE_GROUP_WEIGHTS) {
         step.clip = 1;
+        step.epsilon = ADAM_EPSILON;
+    }
+    if (p->group != PARE_GROUP_WEIGHTS || o->bias_correction) {
+        step.correction1 = a->correction1;
+        step.correction2 = a->correction2;
+    }
     if (x->row_state) {
         step_rows(o, c, &step);
         return;
@@ -203,11 +212,10 @@ static void step_tile(void *context, int64_t tile)
 void pare_optimizer_step(pare_optimizer *o, const double learning_rate[PARE_GROUPS], double clip)
 {
     o->updates++;
-    step_args args = {o, learning_rate, {0, o->beta1, o->beta2, o->epsilon, 0, clip, 1, 1}};
-    if (o->bias_correction) {
-        args.step.correction1 = 1 / (1 - pare_power(o->beta1, o->updates));
-        args.step.correction2 = 1 / (1 - pare_power(o->beta2, o->updates));
-    }
+    step_args args = {.optimizer = o, .learning_rate = learning_rate,
+                      .step = {0, o->beta1, o->beta2, o->epsilon, 0, clip, 1, 1},
+                      .correction1 = 1 / (1 - pare_power(o->beta1, o->updates)),
+                      .correction2 = 1 / (1 - pare_power(o->beta2, o->updates))};
     pare_parallel_work(o->n_chunks, 4.0 * (double)o->n_weights, step_tile, &args);
     for (int i = 0; i < o->n; i++)
         o->params[i]->tensor.has_grad = false;

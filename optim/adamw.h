@@ -4,7 +4,8 @@
  *   w = w (1 - lr decay) - lr m' / (sqrt(v') + epsilon)
  *
  * "adamw": m' = m / (1 - b1^t), v' = v / (1 - b2^t), epsilon 1e-8, as PyTorch does;
- * "bert": m' = m, v' = v, epsilon 1e-6, as BERT's own training code does.
+ * "bert": m' = m, v' = v, epsilon 1e-6, as BERT's own training code does. (Gates and multipliers
+ * are always updated as by "adamw".)
  * b1 = 0.9, b2 = 0.999. Decay touches matrices only (pare_param.decay). A parameter whose tensor
  * got no gradient counts as having a zero one: its moments go on. Frozen ones have no state.
  *

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/checksum.h"
 #include "tasks/msr.h"
 #include "tasks/source.h"
 #include "tasks/table.h"
@@ -466,4 +467,18 @@ void pare_dataset_free(pare_dataset *dataset)
         return;
     pare_arena_free(dataset->arena);
     pare_free(dataset);
+}
+
+uint32_t pare_dataset_crc(const pare_dataset *dataset)
+{
+    uint32_t crc = 0;
+    for (int64_t i = 0; i < dataset->n; i++) {
+        const pare_example *e = &dataset->examples[i];
+        crc = pare_crc32(crc, e->text, strlen(e->text) + 1);
+        if (e->pair)
+            crc = pare_crc32(crc, e->pair, strlen(e->pair) + 1);
+        crc = pare_crc32(crc, &e->label, sizeof e->label);
+        crc = pare_crc32(crc, &e->target, sizeof e->target);
+    }
+    return crc;
 }

@@ -64,4 +64,7 @@ typedef struct pare_data_options {
 pare_status pare_dataset_read(const pare_data_options *options, pare_dataset **out);
 void pare_dataset_free(pare_dataset *dataset); /* NULL is allowed */
 
+/* CRC-32 over texts, labels and targets: whether two runs see the same data. */
+uint32_t pare_dataset_crc(const pare_dataset *dataset);
+
 #endif

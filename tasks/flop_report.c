@@ -129,20 +129,26 @@ static pare_json *sparsity(double expected, double realised)
     return one;
 }
 
-static double realised(const measure *m, double size)
+/* What is gone of the dense encoder, and of the factors at full rank. */
+static double realised(const pare_flop_state *s, const measure *m)
 {
-    return 1 - (double)m->encoder / size;
+    return 1 - (double)m->encoder / s->encoder;
+}
+
+static double realised_factorised(const pare_flop_state *s, const measure *m)
+{
+    return 1 - ((double)m->encoder - s->rest) / s->factorised;
 }
 
 static bool missed(const pare_flop_state *s, int i, const measure *m)
 {
-    return fabs(realised(m, s->encoder) - s->models[i].gone) > tolerated_miss;
+    return fabs(realised(s, m) - s->models[i].gone) > tolerated_miss;
 }
 
 /* Truncated models have no gates: what is expected is what is there. */
 static void set_sparsity(const pare_flop_state *s, int i, const measure *m, pare_json *to)
 {
-    const double dense = realised(m, s->encoder), factorised = realised(m, s->factorised);
+    const double dense = realised(s, m), factorised = realised_factorised(s, m);
     pare_json *both = pare_json_new_object();
     pare_json_set(both, "factorised",
                   sparsity(pare_json_get_double(m->masks, "expected_factorised", factorised),
@@ -209,6 +215,12 @@ static pare_json *model_json(const pare_flop_state *s, int i, const measure *bef
     return one;
 }
 
+static bool within(const pare_flop_state *s, const measure *all, int i)
+{
+    const double drop = s->options->max_score_drop;
+    return drop < 0 || all[i + 1].score >= all[0].score - drop; /* not if a score is undefined */
+}
+
 /* The main target's model; with a tolerance, the smallest that is within it (all of them miss it:
  * the largest). */
 static int choose(const pare_flop_state *s, const measure *all)
@@ -216,7 +228,7 @@ static int choose(const pare_flop_state *s, const measure *all)
     const double drop = s->options->max_score_drop;
     int chosen = drop >= 0 ? 0 : s->main;
     for (int i = 0; drop >= 0 && i < s->n; i++)
-        if (all[i + 1].score >= all[0].score - drop)
+        if (within(s, all, i))
             chosen = i;
     return chosen;
 }
@@ -258,6 +270,7 @@ static pare_json *result_of(const pare_flop_state *s, const measure *all, int ch
     pare_json_set_string(r, "target_of", s->options->of_factorised ? "factorised" : "dense");
     set_train_seconds(s, chosen, r);
     pare_json_set_bool(r, "missed", any);
+    pare_json_set_bool(r, "score_missed", !within(s, all, chosen));
     pare_json_set(r, "models", models);
     return r;
 }
@@ -294,8 +307,8 @@ static void info_text(const pare_flop_state *s, const measure *before, const mea
                      100.0 * (double)after->parameters / (double)before->parameters);
     pare_text_printf(text, "encoder matrices: %lld -> %lld (%.1f %% of the dense encoder removed, "
                      "%.1f %% of the factorised)\n", (long long)before->encoder,
-                     (long long)after->encoder, 100 * realised(after, s->encoder),
-                     100 * realised(after, s->factorised));
+                     (long long)after->encoder, 100 * realised(s, after),
+                     100 * realised_factorised(s, after));
     pare_text_printf(text, "weights: %.1f MB -> %.1f MB\n", mb * (double)before->bytes,
                      mb * (double)after->bytes);
     pare_text_printf(text, "peak memory of weights and activations at evaluation: %.1f MB -> "

@@ -82,23 +82,24 @@ static pare_status convert_targets(pare_flop_state *s)
 {
     for (int i = 0; i < s->n; i++) {
         pare_flop_model *m = &s->models[i];
+        const double dense = s->encoder - s->rest; /* of the matrices that are factorised */
         m->gone = s->options->of_factorised
-                      ? 1 - (1 - m->asked) * s->factorised / s->encoder
+                      ? (dense - (1 - m->asked) * s->factorised) / s->encoder
                       : m->asked;
         if (m->gone <= 0)
             return pare_hint(pare_fail(PARE_USAGE, "target %g of the factorised size is no smaller "
-                                       "than the dense model: its factors begin at %g times that",
-                                       m->asked, s->factorised / s->encoder),
+                                       "than the dense matrices: factors begin at %g times that",
+                                       m->asked, s->factorised / dense),
                              "take a target above %.3g, or --target-of dense",
-                             1 - s->encoder / s->factorised);
+                             1 - dense / s->factorised);
         if ((1 - m->gone) * s->encoder < s->least)
             return pare_hint(pare_fail(PARE_USAGE, "target %g is beyond reach: the least that "
                                        "these matrices can keep is %.3g of the encoder's weights",
                                        m->asked, s->least / s->encoder),
                              "take a smaller target, or more --modules");
-        m->compact = name_in(s, "compact-%g.h5", m->asked);
-        m->folder = name_in(s, "finetuned-%g", m->asked);
-        m->last = name_in(s, "finetuned-%g/last.h5", m->asked);
+        m->compact = name_in(s, "compact-%.15g.h5", m->asked);
+        m->folder = name_in(s, "finetuned-%.15g", m->asked);
+        m->last = name_in(s, "finetuned-%.15g/last.h5", m->asked);
         if (!m->compact || !m->folder || !m->last)
             return PARE_MEMORY;
     }
@@ -128,6 +129,9 @@ static pare_json *recipe_of(const pare_flop_state *s)
     pare_json_set_double(r, "final_epochs", o->final_epochs);
     pare_json_set_double(r, "final_learning_rate", o->final_learning_rate);
     pare_json_set_bool(r, "distill", o->distill);
+    if (o->distill)
+        pare_json_set_double(r, "distill_weight", o->train.distill_weight);
+    pare_json_set_int(r, "training data (crc32)", s->data_crc);
     pare_masks_recipe(&o->masks, r);
     pare_recipe_add_options(r, &o->train);
     return r;
@@ -281,6 +285,7 @@ static pare_status plan_masks(const pare_flop_state *s, const char *from, mask_p
     p->masks.options.encoder = s->encoder;
     p->train.model = from;
     p->train.max_steps = s->mask_steps;
+    p->train.patience = 0; /* every target is to be reached */
     p->train.drop_layers = NULL;
     p->train.method = &pare_masks_method;
     p->train.method_state = &p->masks;
@@ -354,7 +359,8 @@ static void count_matrix(pare_flop_state *s, const pare_weight *w, bool chosen)
     const int64_t rank = w->in < w->out ? w->in : w->out, block = pare_flop_rank_block(rank);
     const pare_flop_matrix m = {.in = w->in, .out = w->out};
     const double dense = (double)(w->in * w->out);
-    s->factorised += chosen ? (double)(rank * (w->in + w->out)) : dense;
+    s->factorised += chosen ? (double)(rank * (w->in + w->out)) : 0;
+    s->rest += chosen ? 0 : dense;
     s->least += chosen ? pare_flop_cost(&m, block < rank ? block : rank) : dense;
 }
 
@@ -386,6 +392,9 @@ static pare_status check(const pare_train_options *t)
     if (t->drop_layers && strcmp(t->drop_layers, "none") != 0)
         return pare_hint(pare_fail(PARE_USAGE, "--drop-layers is no part of pare flop run"),
                          "drop them first: pare drop-layers");
+    if (t->max_steps > 0)
+        return pare_hint(pare_fail(PARE_USAGE, "--max-steps is no part of pare flop run"),
+                         "--mask-epochs, --final-epochs and --epochs say how long; 0.1 is one too");
     return pare_task_named(t->task, &task);
 }
 
@@ -396,16 +405,20 @@ static pare_status look_at_data(pare_flop_state *s, const pare_model *m)
     data.limit = s->options->train.train_examples;
     PARE_TRY(pare_dataset_read(&data, &d));
     s->headed = has_head(m, d);
+    s->data_crc = pare_dataset_crc(d);
     count_steps(s, d);
     pare_dataset_free(d);
     return PARE_OK;
 }
 
-/* The run's scores are those of the dev set. */
-static pare_status look_for_dev(const pare_train_options *t)
+/* The run's scores are those of the dev set, and its teacher is the dense model. */
+static pare_status check_run(const pare_train_options *t)
 {
     const pare_task *task;
     bool has = false;
+    if (t->teacher)
+        return pare_hint(pare_fail(PARE_USAGE, "--teacher is no part of pare flop run"),
+                         "the dense model is the teacher, or none is: --no-distill");
     PARE_TRY(pare_task_named(t->task, &task));
     PARE_TRY(pare_source_has_dev(task, t->data, &has));
     if (has)
@@ -433,7 +446,7 @@ static pare_status run(pare_flop_state *s, pare_json **result)
 {
     const pare_train_options *t = &s->options->train;
     PARE_TRY(look(s, false));
-    PARE_TRY(look_for_dev(t));
+    PARE_TRY(check_run(t));
     PARE_TRY(pare_run_open(t->output, true, &s->run));
     PARE_TRY(settle_recipe(s));
     if (t->config_text)

@@ -39,8 +39,9 @@ typedef struct pare_flop_options {
  * "realised"}, "dense": {...}}, "miss_before_projection", "undecided_gates", "parameters":
  * {"before", "after", "encoder_before", "encoder_after"}, "metrics": {"before", "after"},
  * "bytes", "memory_bytes", "eval_seconds": {"before", "after"}, "train_seconds",
- * "latency_ms": {"before": {"1", "8", "32"}, "after"}, "missed", "models": [the same for each
- * target]}. `missed`: a realised size is more than 0.01 from its target. */
+ * "latency_ms": {"before": {"1", "8", "32"}, "after"}, "missed", "score_missed", "models": [the
+ * same for each target]}. `missed`: a realised size is more than 0.01 from its target;
+ * `score_missed`: no score is within max_score_drop, and the result is the largest model. */
 pare_status pare_flop_run(const pare_flop_options *options, pare_json **result);
 
 /* The phase "masks" by itself, on a model that has gates: train.output becomes an ordinary run
@@ -69,7 +70,9 @@ typedef struct pare_flop_state {
     bool headed;              /* the model at hand has a head for the data */
     double began;             /* pare_seconds(), for train.max_seconds of all phases */
     const char *dense;        /* the model that is pruned, with a head */
-    double encoder, factorised; /* sizes of its matrices: dense, and of full-rank factors */
+    double encoder;           /* weights of all its matrices, dense */
+    double factorised, rest;  /* of full-rank factors, and of the matrices that have none */
+    uint32_t data_crc;        /* of the training data */
     double least;             /* what they cost at the least: one block of ranks each */
     pare_flop_model *models;  /* [n] */
     int n, main;

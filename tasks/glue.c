@@ -123,9 +123,13 @@ pare_status pare_task_check_metric(const pare_task *task, int n_labels, const ch
     const int n = pare_task_metrics(task, n_labels, names);
     if (strcmp(metric, "loss") == 0)
         return PARE_OK;
-    for (int i = 0; i < n; i++)
-        if (strcmp(metric, names[i]) == 0)
+    for (int i = 0; i < n; i++) {
+        const size_t length = strlen(names[i]);
+        if (strcmp(metric, names[i]) == 0 ||
+            (task->two_dev_sets && strncmp(metric, names[i], length) == 0 &&
+             strcmp(metric + length, "_mismatched") == 0))
             return PARE_OK;
+    }
     return pare_hint(pare_fail(PARE_USAGE, "--metric-for-best %s: %s has no such metric", metric,
                                task->name),
                      "use %s%s%s or loss", names[0], n > 1 ? ", " : "", n > 1 ? names[1] : "");

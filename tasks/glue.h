@@ -47,8 +47,8 @@ bool pare_task_name_equal(const char *a, const char *b);
 int pare_task_metrics(const pare_task *task, int n_labels,
                       const char *names[PARE_MAX_TASK_METRICS + 1]);
 
-/* Whether `metric` can pick the best model of that task: one of those, or "loss". PARE_USAGE naming
- * them. */
+/* Whether `metric` can pick the best model of that task: one of those (of MNLI's second dev set
+ * too: "accuracy_mismatched"), or "loss". PARE_USAGE naming them. */
 pare_status pare_task_check_metric(const pare_task *task, int n_labels, const char *metric);
 
 /* The file's name in a GLUE submission: "MRPC.tsv"; MNLI has "MNLI-m.tsv", with the split

@@ -144,9 +144,12 @@ static void set_rates(pare_training *t, pare_masks *m, double rates[PARE_GROUPS]
 }
 
 /* The L2 term of one factor. */
-static double regularize(pare_tensor *x, double scale)
+static double regularize(pare_param *factor, double scale)
 {
+    pare_tensor *x = &factor->tensor;
     double squares = 0;
+    if (factor->frozen)
+        return 0;
     for (int64_t i = 0; i < pare_tensor_size(x); i++) {
         squares += (double)x->data[i] * x->data[i];
         x->grad[i] += (real)(scale * x->data[i]);
@@ -167,8 +170,8 @@ static pare_status update(pare_training *t, double rates[PARE_GROUPS])
     m->regularization = 0;
     for (int64_t k = 0; o->regularization_scale > 0 && o->learning_rate > 0 && k < m->list.n; k++)
         m->regularization +=
-            regularize(&m->list.at[k].weight->p->tensor, o->regularization_scale) +
-            regularize(&m->list.at[k].weight->q->tensor, o->regularization_scale);
+            regularize(m->list.at[k].weight->p, o->regularization_scale) +
+            regularize(m->list.at[k].weight->q, o->regularization_scale);
     set_rates(t, m, rates);
     return PARE_OK;
 }

@@ -45,29 +45,33 @@ void pare_recipe_add_options(pare_json *r, const pare_train_options *o)
     pare_recipe_add_training(r, o);
 }
 
-static pare_status differ(const char *path, const char *key, const char *then, const char *now,
-                          const char *advice)
+/* One member; NULL where it is unset. */
+static pare_status compare_member(const char *path, const char *key, const pare_json *then,
+                                  const pare_json *now, const char *advice)
 {
-    return pare_hint(pare_fail(PARE_USAGE, "%s was made with %s %s, now it is %s", path, key,
-                               then ? then : "unknown", now ? now : "unknown"),
-                     "%s", advice);
+    char *a = then ? pare_json_dump(then, 0, 17) : pare_strdup("unset");
+    char *b = now ? pare_json_dump(now, 0, 17) : pare_strdup("unset");
+    pare_status status = a && b ? PARE_OK : PARE_MEMORY;
+    if (status == PARE_OK && strcmp(a, b) != 0)
+        status = pare_hint(pare_fail(PARE_USAGE, "%s was made with %s %s, now it is %s", path, key,
+                                     a, b),
+                           "%s", advice);
+    pare_free(a);
+    pare_free(b);
+    return status;
 }
 
 pare_status pare_recipe_compare(const char *path, const pare_json *then, const pare_json *now,
                                 const char *advice)
 {
-    pare_status status = PARE_OK;
-    for (void *i = pare_json_iter(now); i && status == PARE_OK; i = pare_json_iter_next(now, i)) {
+    for (void *i = pare_json_iter(now); i; i = pare_json_iter_next(now, i)) {
         const char *key = pare_json_iter_key(i);
-        const pare_json *old = pare_json_get(then, key);
-        char *a = old ? pare_json_dump(old, 0, 17) : NULL;
-        char *b = pare_json_dump(pare_json_iter_value(i), 0, 17);
-        if (!b || (old && !a))
-            status = PARE_MEMORY;
-        else if (!a || strcmp(a, b) != 0)
-            status = differ(path, key, a, b, advice);
-        pare_free(a);
-        pare_free(b);
+        PARE_TRY(compare_member(path, key, pare_json_get(then, key), pare_json_iter_value(i),
+                                advice));
     }
-    return status;
+    for (void *i = pare_json_iter(then); i; i = pare_json_iter_next(then, i))
+        if (!pare_json_get(now, pare_json_iter_key(i)))
+            PARE_TRY(compare_member(path, pare_json_iter_key(i), pare_json_iter_value(i), NULL,
+                                    advice));
+    return PARE_OK;
 }

@@ -13,8 +13,8 @@ void pare_recipe_add_training(pare_json *recipe, const pare_train_options *optio
 /* The same for a run that has not looked at the data: with the options behind those three. */
 void pare_recipe_add_options(pare_json *recipe, const pare_train_options *options);
 
-/* PARE_USAGE naming the first member of `now` that `then` has not, or not so, and both values; the
- * hint is `advice`. `path` is the file that holds `then`. */
+/* PARE_USAGE naming the first member that differs, or that one of them has not, and both values;
+ * the hint is `advice`. `path` is the file that holds `then`. */
 pare_status pare_recipe_compare(const char *path, const pare_json *then, const pare_json *now,
                                 const char *advice);
 

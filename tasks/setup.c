@@ -61,7 +61,8 @@ static bool freeze_part(pare_model *model, const char *part)
              last >= model->config.num_hidden_layers)
         return false;
     for (int i = 0; i < model->n_params; i++)
-        if (model->params[i]->layer >= first && model->params[i]->layer <= last)
+        if (model->params[i]->group == PARE_GROUP_WEIGHTS && model->params[i]->layer >= first &&
+            model->params[i]->layer <= last)
             model->params[i]->frozen = true;
     return true;
 }
@@ -70,8 +71,8 @@ static pare_status freeze(pare_model *model, const char *parts)
 {
     char *copy = pare_strdup(parts ? parts : ""), *state;
     pare_status status = copy ? PARE_OK : PARE_MEMORY;
-    for (char *part = copy ? strtok_r(copy, ", ", &state) : NULL; part && status == PARE_OK;
-         part = strtok_r(NULL, ", ", &state))
+    for (char *part = copy ? strtok_r(copy, ",+ ", &state) : NULL; part && status == PARE_OK;
+         part = strtok_r(NULL, ",+ ", &state))
         if (!freeze_part(model, part))
             status = pare_hint(pare_fail(PARE_USAGE, "--freeze %s: '%s' is no part of this model",
                                          parts, part),
@@ -237,11 +238,15 @@ static pare_status prepare_model(pare_training *t)
 static pare_json *recipe_of(const pare_training *t)
 {
     const pare_train_options *o = t->options;
+    const char *metrics[PARE_MAX_TASK_METRICS + 1];
     pare_json *r = pare_json_new_object();
+    pare_task_metrics(t->task, (int)t->n_labels, metrics);
     pare_json_set_string(r, "task", t->task->name);
     pare_json_set_int(r, "training data (crc32)", pare_encoded_crc(&t->encoded));
     pare_json_set_int(r, "steps", t->total_steps);
     pare_json_set_int(r, "max_seq_length", t->max_length);
+    if (strcmp(t->best_metric, metrics[0]) != 0) /* the best score so far is one of this metric */
+        pare_json_set_string(r, "metric_for_best", t->best_metric);
     pare_recipe_add_training(r, o);
     if (o->method && o->method->recipe)
         o->method->recipe(t, r);

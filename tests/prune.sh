@@ -97,6 +97,9 @@ run 2 $prune_run --exact
 says "exact"
 run 4 heads sweep --model model.h5 $texts --output nowhere/sweep.json
 says "nowhere/sweep.json"
+# shellcheck disable=SC2086
+run 2 heads run $train --fraction 0.5 --drop-layers top:1 --output never
+says "drop them first"
 run 2 heads tidy
 says "unknown study"
 # shellcheck disable=SC2086
@@ -268,7 +271,22 @@ run 0 flop run --model model.h5 $flop --target 0.4 --no-projection --mask-rule s
 run 0 flop run --model model.h5 $flop --max-score-drop 1 --targets 0.2,0.5 --method svd \
     --output smallest --json
 prints '"target":0.5'
+run 7 flop run --model model.h5 $flop --targets 0.9,0.95 --method svd --learning-rate 1e-9 \
+    --max-score-drop 0.0005 --output lost --json
+says "no model is within --max-score-drop 0.0005"
+prints '"score_missed":true'
+prints '"target":0.9'
 run 0 flop factorize --model model.h5 --gates gated.h5
+# shellcheck disable=SC2086
+run 0 flop train --model gated.h5 $flop --target 0.3 --output frozen --freeze 0 --patience 1 \
+    --eval-steps 2 --regularization-scale 1e-4
+check "patience does not end mask training" [ -s frozen/compact-0.3.h5 ]
+# shellcheck disable=SC2086
+run 0 flop run --model model.h5 $flop --target 0.6 --target-of factorised --modules query,output \
+    --output part --json
+gone=$(sed 's/.*"factorised":{"expected":[0-9.e-]*,"realised":\([0-9.e-]*\).*/\1/' out)
+check "60 % of what is factorised is gone: $gone" \
+    awk -v x="$gone" 'BEGIN { exit !(x > 0.56 && x < 0.64) }'
 # shellcheck disable=SC2086
 run 0 flop train --model gated.h5 $flop --target 0.4 --output masks --json
 json steps metrics

@@ -13,7 +13,7 @@
 
 enum { TRAIN = 96, DEV = 32 };
 
-static char home[TEST_PATH], model_path[TEST_PATH], headed_path[TEST_PATH];
+static char home[TEST_PATH], model_path[TEST_PATH], headed_path[TEST_PATH], other_data[TEST_PATH];
 static const bool every[PARE_MATRICES] = {true, true, true, true, true, true};
 
 /* ---- gates ---- */
@@ -381,6 +381,14 @@ static void test_a_run_is_repeated_with_its_own_options(void **state)
     o.train.learning_rate *= 2; /* of a phase that is done, or has not begun */
     assert_status(pare_flop_run(&o, &result), PARE_USAGE);
     assert_message_has("learning_rate");
+    o = options(reference);
+    o.train.distill_weight = 0.25;
+    assert_status(pare_flop_run(&o, &result), PARE_USAGE);
+    assert_message_has("distill_weight");
+    o = options(reference);
+    o.train.data = other_data;
+    assert_status(pare_flop_run(&o, &result), PARE_USAGE);
+    assert_message_has("training data (crc32)");
 }
 
 static void test_truncated_runs_train_as_long(void **state)
@@ -516,6 +524,12 @@ static void test_bad_targets_are_refused_before_anything_is_written(void **state
     o.train.model = compact;
     expect_refused(&o, PARE_INPUT, "factorised already");
     o = options(run);
+    o.train.max_steps = 3;
+    expect_refused(&o, PARE_USAGE, "--max-steps");
+    o = options(run);
+    o.train.teacher = headed_path;
+    expect_refused(&o, PARE_USAGE, "--teacher");
+    o = options(run);
     o.targets[0] = NAN;
     expect_refused(&o, PARE_USAGE, "nan is no share");
     o = options(run);
@@ -541,6 +555,9 @@ static int set_up(void **state)
     test_path(headed_path, home, "headed.h5");
     test_path(reference, home, "reference");
     make_tiny_corpus(home, TRAIN, DEV);
+    test_path(other_data, home, "other");
+    assert_int_equal(mkdir(other_data, 0777), 0);
+    make_tiny_corpus(other_data, TRAIN - 1, DEV);
     make_tiny_model(home, model_path, 2, 0, 300);
     make_tiny_model(home, headed_path, 2, 2, 300);
     return 0;

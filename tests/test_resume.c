@@ -228,6 +228,18 @@ static void test_refusals(void **state)
     o.dry_run = false;
     o.learning_rate = 2e-3;
     assert_run(&o, PARE_USAGE); /* another recipe */
+    o.learning_rate = 1e-3;
+    o.metric_for_best = "loss";
+    assert_run(&o, PARE_USAGE);
+    test_path(run, home, "refused-2"); /* what one has and the other has not, both ways */
+    o = options(run);
+    o.metric_for_best = "loss";
+    o.max_steps = 5;
+    assert_run(&o, PARE_OK);
+    o.resume = true;
+    o.metric_for_best = NULL;
+    assert_run(&o, PARE_USAGE);
+    test_path(run, home, "refused");
     o = options(run);
     o.overwrite = true;
     assert_run(&o, PARE_OK);
