@@ -296,7 +296,7 @@ static pare_status check_task(pare_options *o)
     return PARE_OK;
 }
 
-/* How many layers each model file has that the grid names: each is read once. */
+/* How many layers each model file has that the cells name: each is read once. */
 typedef struct model_layers {
     const char *path;
     int64_t layers;
@@ -376,14 +376,20 @@ static pare_status check_cell(pare_sweep_grid *g, int index, model_layers *known
     int64_t layers;
 
     PARE_TRY(check_task(o));
+    if (o->teacher)
+        PARE_TRY(count_layers(known, n_known, o->teacher, &layers));
     PARE_TRY(count_layers(known, n_known, o->model, &layers));
+    if (!o->drop_layers || strcmp(o->drop_layers, "none") == 0) { /* else there will be fewer */
+        pare_model shape = {.config = {.num_hidden_layers = layers}};
+        PARE_TRY(pare_train_freeze(&shape, o->freeze));
+    }
     return find_same(g, index, layers, texts, crcs);
 }
 
 static pare_status check_cells(pare_sweep_grid *g)
 {
     const size_t n = (size_t)g->n_cells;
-    model_layers *known = pare_arena_alloc(g->arena, n * sizeof *known);
+    model_layers *known = pare_arena_alloc(g->arena, 2 * n * sizeof *known); /* teachers too */
     pare_text *texts = pare_arena_zalloc(g->arena, n * sizeof *texts);
     uint32_t *crcs = pare_arena_zalloc(g->arena, n * sizeof *crcs);
     int n_known = 0;

@@ -67,7 +67,7 @@ static bool freeze_part(pare_model *model, const char *part)
     return true;
 }
 
-static pare_status freeze(pare_model *model, const char *parts)
+pare_status pare_train_freeze(pare_model *model, const char *parts)
 {
     char *copy = pare_strdup(parts ? parts : ""), *state;
     pare_status status = copy ? PARE_OK : PARE_MEMORY;
@@ -331,7 +331,7 @@ static void plan_steps(pare_training *t)
 
 static pare_status open_optimizer(pare_training *t, const char *checkpoint)
 {
-    PARE_TRY(freeze(t->model, t->options->freeze));
+    PARE_TRY(pare_train_freeze(t->model, t->options->freeze));
     if (t->options->method && t->options->method->open)
         PARE_TRY(t->options->method->open(t));
     PARE_TRY(pare_optimizer_new(t->arena, t->model->params, t->model->n_params,

@@ -47,6 +47,10 @@ typedef struct pare_train_options {
     void *method_state;            /* the method's own */
 } pare_train_options;
 
+/* Freezes the weights (gates stay free) of "embeddings,0-3": embeddings, layers and ranges of them;
+ * NULL or "": none. A part that the model has not is PARE_USAGE. */
+pare_status pare_train_freeze(pare_model *model, const char *parts);
+
 /* Trains options->model on options->task and fills the run folder options->output. *result is the
  * caller's: {"task", "steps", "best_step", "metrics": {of the last weights}, "best_metrics",
  * "train_seconds", "tokens_per_second", "examples_per_second", "output"}.

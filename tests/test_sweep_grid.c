@@ -49,6 +49,7 @@ static void test_bad_grids(void **state)
         {"drop-layers=list:0+7", "layer 7"},
         {"drop-layers=tip:1", "unknown layer-drop strategy"},
         {"metric-for-best=accuracy,f2", "no such metric"},
+        {"freeze=0,embeddings+7", "'7' is no part of this model"},
         {"warmup-ratio=0.1\nwarmup_ratio=0.2", "warmup_ratio is given twice"},
     };
     char folder[TEST_PATH];
@@ -107,16 +108,16 @@ static void test_names_are_files_names(void **state)
     (void)state;
     pare_options options;
     pare_sweep_grid grid;
-    const arguments a = SWEEP("--grid", "freeze=some/path/0,other/1", "--output", "unused");
+    const arguments a = SWEEP("--grid", "text-column=some/path/0,other/1", "--output", "unused");
     open_grid(&a, &options, &grid);
-    assert_string_equal(grid.cells[0].name, "freeze=0,seed=1");
+    assert_string_equal(grid.cells[0].name, "text-column=0,seed=1");
     pare_sweep_grid_close(&grid);
     pare_options_free(&options);
-    const arguments b = SWEEP("--grid", "freeze=a;b,a*b,a b", "--output", "unused");
+    const arguments b = SWEEP("--grid", "text-column=a;b,a*b,a b", "--output", "unused");
     open_grid(&b, &options, &grid);
-    assert_string_equal(grid.cells[0].name, "freeze=a-b,seed=1");
-    assert_string_equal(grid.cells[1].name, "freeze=a-b,seed=1,2");
-    assert_string_equal(grid.cells[2].name, "freeze=a-b,seed=1,3");
+    assert_string_equal(grid.cells[0].name, "text-column=a-b,seed=1");
+    assert_string_equal(grid.cells[1].name, "text-column=a-b,seed=1,2");
+    assert_string_equal(grid.cells[2].name, "text-column=a-b,seed=1,3");
     pare_sweep_grid_close(&grid);
     pare_options_free(&options);
 }
