@@ -186,8 +186,9 @@ static pare_status train(const pare_flop_state *s, const char *phase, pare_train
     return status;
 }
 
-/* Updates in an epoch, as the trainer will count them, and those of the masks. */
-static void count_steps(pare_flop_state *s, const pare_dataset *d)
+/* Updates in an epoch, as the trainer will count them, and those of the masks: one a target at
+ * least. */
+static pare_status count_steps(pare_flop_state *s, const pare_dataset *d)
 {
     const pare_train_options *t = &s->options->train;
     const int64_t update = t->batch_size * t->grad_accumulation;
@@ -196,11 +197,20 @@ static void count_steps(pare_flop_state *s, const pare_dataset *d)
     s->mask_steps = (int64_t)ceil(epochs * (double)s->steps_per_epoch);
     if (s->options->mask_epochs == 0 && s->mask_steps < LEAST_MASK_STEPS)
         s->mask_steps = LEAST_MASK_STEPS;
+    if (t->max_steps > 0)
+        s->mask_steps = t->max_steps;
+    if (s->mask_steps >= s->n)
+        return PARE_OK;
+    return pare_hint(pare_fail(PARE_USAGE, "%lld steps of masks are too few for %d targets",
+                               (long long)s->mask_steps, s->n),
+                     "give more --mask-epochs or --max-steps");
 }
 
 static int64_t final_steps(const pare_flop_state *s)
 {
-    return (int64_t)ceil(s->options->final_epochs * (double)s->steps_per_epoch);
+    const int64_t most = s->options->train.max_steps;
+    const int64_t steps = (int64_t)ceil(s->options->final_epochs * (double)s->steps_per_epoch);
+    return most > 0 && most < steps ? most : steps;
 }
 
 /* Whether the model answers these data already. That of an imported head is not known by name. */
@@ -392,9 +402,6 @@ static pare_status check(const pare_train_options *t)
     if (t->drop_layers && strcmp(t->drop_layers, "none") != 0)
         return pare_hint(pare_fail(PARE_USAGE, "--drop-layers is no part of pare flop run"),
                          "drop them first: pare drop-layers");
-    if (t->max_steps > 0)
-        return pare_hint(pare_fail(PARE_USAGE, "--max-steps is no part of pare flop run"),
-                         "--mask-epochs, --final-epochs and --epochs say how long; 0.1 is one too");
     return pare_task_named(t->task, &task);
 }
 
@@ -406,9 +413,9 @@ static pare_status look_at_data(pare_flop_state *s, const pare_model *m)
     PARE_TRY(pare_dataset_read(&data, &d));
     s->headed = has_head(m, d);
     s->data_crc = pare_dataset_crc(d);
-    count_steps(s, d);
+    const pare_status status = count_steps(s, d);
     pare_dataset_free(d);
-    return PARE_OK;
+    return status;
 }
 
 /* The run's scores are those of the dev set, and its teacher is the dense model. */

@@ -298,6 +298,9 @@ run 0 flop factorize --model model.h5 --gates --modules query,output some.h5
 # shellcheck disable=SC2086
 run 0 flop train --model some.h5 $flop --target 0.2 --output some
 run 0 flop compact --model some/last.h5 --target 0.2 some-compact.h5
+# shellcheck disable=SC2086
+run 0 flop run --model model.h5 $flop --target 0.4 --max-steps 6 --output short
+check "--max-steps is for the masks" [ "$(grep -c '"task_loss"' short/masks/metrics.jsonl)" -eq 6 ]
 check "the same model of some matrices" cmp -s some-compact.h5 some/compact-0.2.h5
 # shellcheck disable=SC2086
 for wrong in "--target 1" "--target 0" "--targets 0.5,0.3" "--targets 0.5,x" "--target 0.9999" \

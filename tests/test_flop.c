@@ -524,8 +524,8 @@ static void test_bad_targets_are_refused_before_anything_is_written(void **state
     o.train.model = compact;
     expect_refused(&o, PARE_INPUT, "factorised already");
     o = options(run);
-    o.train.max_steps = 3;
-    expect_refused(&o, PARE_USAGE, "--max-steps");
+    o.train.max_steps = 1;
+    expect_refused(&o, PARE_USAGE, "1 steps of masks are too few for 2 targets");
     o = options(run);
     o.train.teacher = headed_path;
     expect_refused(&o, PARE_USAGE, "--teacher");
