@@ -9,6 +9,7 @@
 #include "core/file.h"
 #include "core/signals.h"
 #include "models/bounded_json.h"
+#include "tasks/layer_study.h"
 #include "tasks/recipe.h"
 #include "tasks/run_folder.h"
 
@@ -171,7 +172,7 @@ pare_status pare_heads_run(const pare_options *o, const pare_head_prune_options 
     pare_run_folder folder;
     *result = NULL;
     PARE_TRY(pare_option_need(o, "output", o->output));
-    if (o->drop_layers && strcmp(o->drop_layers, "none") != 0)
+    if (!pare_layers_none(o->drop_layers))
         return pare_hint(pare_fail(PARE_USAGE, "--drop-layers is no part of pare heads run"),
                          "drop them first: pare drop-layers");
     pare_signals_install();

@@ -238,7 +238,7 @@ pare_json *pare_sweep_options(const pare_sweep_grid *g, int point)
 
 bool pare_sweep_undropped(const pare_sweep_cell *cell)
 {
-    return !cell->options.drop_layers || strcmp(cell->options.drop_layers, "none") == 0;
+    return pare_layers_none(cell->options.drop_layers);
 }
 
 /* The sweep's options with the point's values and the seed, as those of what is run. */
@@ -379,7 +379,7 @@ static pare_status check_cell(pare_sweep_grid *g, int index, model_layers *known
     if (o->teacher)
         PARE_TRY(count_layers(known, n_known, o->teacher, &layers));
     PARE_TRY(count_layers(known, n_known, o->model, &layers));
-    if (!o->drop_layers || strcmp(o->drop_layers, "none") == 0) { /* else there will be fewer */
+    if (pare_layers_none(o->drop_layers)) { /* else there will be fewer */
         pare_model shape = {.config = {.num_hidden_layers = layers}};
         PARE_TRY(pare_train_freeze(&shape, o->freeze));
     }

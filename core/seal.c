@@ -71,7 +71,7 @@ static pare_status crc_range(file_crc *job, uint32_t *crc)
     job->crc = pare_calloc((size_t)n_blocks, sizeof *job->crc);
     job->buffers = pare_malloc((size_t)pare_threads() * BLOCK);
     if (job->crc && job->buffers)
-        status = pare_parallel_try(n_blocks, crc_block, job);
+        status = pare_parallel_try(n_blocks, (double)(job->to - job->from), crc_block, job);
     for (int64_t i = 0; status == PARE_OK && i < n_blocks; i++) {
         uint64_t left = job->to - job->from - (uint64_t)i * BLOCK;
         *crc = pare_crc32_join(*crc, job->crc[i], left < BLOCK ? left : BLOCK);

@@ -335,8 +335,8 @@ pare_status pare_store_read(pare_store *store, const char *name, pare_dtype as, 
         return pare_fail(PARE_INPUT, "%s: array %s is %s, not %s", store->path, name,
                          dtype_name(dtype), dtype_name(as));
     read_job job = {.in = store->in, .item = item, .as = as, .out = out};
-    return pare_parallel_try((int64_t)((item->bytes + READ_BLOCK - 1) / READ_BLOCK), read_block,
-                             &job);
+    return pare_parallel_try((int64_t)((item->bytes + READ_BLOCK - 1) / READ_BLOCK),
+                             (double)item->bytes, read_block, &job);
 }
 
 /* ---- Attributes ---- */

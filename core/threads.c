@@ -77,10 +77,11 @@ static void try_tile(void *context, int64_t tile)
         ;
 }
 
-pare_status pare_parallel_try(int64_t n_tiles, pare_try_function *function, void *context)
+pare_status pare_parallel_try(int64_t n_tiles, double work, pare_try_function *function,
+                              void *context)
 {
     trial t = {.function = function, .context = context, .failed = n_tiles};
-    pare_parallel(n_tiles, try_tile, &t);
+    pare_parallel_work(n_tiles, work, try_tile, &t);
     for (int64_t i = atomic_load(&t.failed); i < n_tiles; i++)
         PARE_TRY(function(context, i));
     return PARE_OK;

@@ -19,15 +19,17 @@ typedef void pare_tile_function(void *context, int64_t tile);
  * inside a tile runs its tiles one after the other. */
 void pare_parallel(int64_t n_tiles, pare_tile_function *function, void *context);
 
+/* The same, but on the calling thread alone where all tiles together cost less than waking a team
+ * does: `work` counts elements of a pass, or multiply-adds / 16 of a product; INFINITY is always
+ * worth a team. */
+void pare_parallel_work(int64_t n_tiles, double work, pare_tile_function *function, void *context);
+
 /* The same for tiles that may fail: PARE_OK, or how the first of those failed that did. A message
  * belongs to its thread, so that tile and all behind it are then run again on this one: running a
  * tile twice must do what running it once does. */
 typedef pare_status pare_try_function(void *context, int64_t tile);
-pare_status pare_parallel_try(int64_t n_tiles, pare_try_function *function, void *context);
-
-/* As pare_parallel, but on the calling thread alone where all tiles together cost less than waking
- * a team does: `work` counts elements of a pass, or multiply-adds / 16 of a product. */
-void pare_parallel_work(int64_t n_tiles, double work, pare_tile_function *function, void *context);
+pare_status pare_parallel_try(int64_t n_tiles, double work, pare_try_function *function,
+                              void *context);
 
 /* The team's member that runs the calling tile, in [0, pare_threads()): for scratch memory a
  * thread, never for results. */

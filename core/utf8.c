@@ -38,12 +38,17 @@ size_t pare_utf8_decode(const char *bytes, size_t n, uint32_t *point)
     return follow + 1;
 }
 
+bool pare_utf8_valid(const char *bytes, size_t length, uint32_t point)
+{
+    return point != PARE_CHAR_INVALID ||
+           (length == 3 && memcmp(bytes, PARE_CHAR_INVALID_BYTES, 3) == 0);
+}
+
 size_t pare_utf8_step(const char *bytes, size_t n, bool *valid)
 {
     uint32_t point;
     const size_t length = pare_utf8_decode(bytes, n, &point);
-    *valid = point != PARE_CHAR_INVALID ||
-             (length == 3 && memcmp(bytes, PARE_CHAR_INVALID_BYTES, 3) == 0);
+    *valid = pare_utf8_valid(bytes, length, point);
     return length;
 }
 

@@ -16,7 +16,9 @@
  * 3-7). Nothing behind a NUL is read. */
 size_t pare_utf8_decode(const char *bytes, size_t n, uint32_t *point);
 
-/* The same length, and whether it is a character's. */
+/* Whether `length` bytes that were read as `point` are a character: U+FFFD is one too. */
+bool pare_utf8_valid(const char *bytes, size_t length, uint32_t point);
+/* The length, and whether it is a character's. */
 size_t pare_utf8_step(const char *bytes, size_t n, bool *valid);
 
 /* Writes a character of at most U+10FFFF; returns its length, 1 to 4. */

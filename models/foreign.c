@@ -282,7 +282,7 @@ static pare_status convert_tile(void *context, int64_t tile)
 pare_status pare_foreign_convert(pare_foreign_job *jobs, size_t n, const char *where)
 {
     convert_args args = {jobs, n, where};
-    int64_t tiles = 0;
+    int64_t tiles = 0, elements = 0;
     for (size_t i = 0; i < n; i++) {
         const pare_foreign_tensor *t = jobs[i].tensor;
         assert(t->rank == 2 ? t->shape[0] == jobs[i].rows : t->rank == 1 && jobs[i].rows == 1);
@@ -292,6 +292,7 @@ pare_status pare_foreign_convert(pare_foreign_job *jobs, size_t n, const char *w
                              where, t->name, t->dtype);
         jobs[i].first_tile = tiles;
         tiles += (jobs[i].rows * jobs[i].cols + TILE - 1) / TILE;
+        elements += jobs[i].rows * jobs[i].cols;
     }
-    return pare_parallel_try(tiles, convert_tile, &args);
+    return pare_parallel_try(tiles, (double)elements, convert_tile, &args);
 }

@@ -360,7 +360,7 @@ static pare_status check_parts(reader *r)
             return pare_fail(PARE_INPUT, "%s: tensor %.100s: its data overlap those of %.100s",
                              r->path, p->name, before->name);
     }
-    return pare_parallel_try((int64_t)r->n_parts, check_part, r);
+    return pare_parallel_try((int64_t)r->n_parts, (double)r->file->bytes, check_part, r);
 }
 
 pare_status pare_tf_read(const char *path, pare_foreign *file)

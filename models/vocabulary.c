@@ -11,6 +11,8 @@
 
 enum { MAX_TEXT = 64 << 20, MAX_GAPS = 4096 };
 
+const char *const pare_special_tokens[] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
+
 /* ---- vocab.txt ---- */
 
 /* Refuses what is no text, by its line; *lines counts them. */
@@ -241,10 +243,9 @@ typedef struct added_tokens {
 /* BERT's own special tokens are found in a text, and no others. */
 static void count_added(added_tokens *added, const pare_json *token)
 {
-    static const char *const known[] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
     const char *content = pare_json_get_string(token, "content", "");
-    for (size_t k = 0; k < sizeof known / sizeof *known; k++)
-        if (strcmp(content, known[k]) == 0)
+    for (int k = 0; k < PARE_SPECIAL_TOKENS; k++)
+        if (strcmp(content, pare_special_tokens[k]) == 0)
             return;
     if (added->n++ == 0)
         added->first = content;

@@ -14,6 +14,17 @@
 
 #include "models/model.h"
 
+/* BERT's special tokens, the only ones that are found in a text; by exact case. */
+typedef enum pare_special_token {
+    PARE_TOKEN_PAD,
+    PARE_TOKEN_UNK,
+    PARE_TOKEN_CLS,
+    PARE_TOKEN_SEP,
+    PARE_TOKEN_MASK,
+    PARE_SPECIAL_TOKENS
+} pare_special_token;
+extern const char *const pare_special_tokens[PARE_SPECIAL_TOKENS];
+
 /* The text is in the arena. More tokens than vocab_size, bytes that are no UTF-8, and a tokenizer
  * that is not WordPiece are PARE_INPUT; fewer tokens are noted on stderr. */
 pare_status pare_vocabulary_read(const char *directory, int64_t vocab_size, pare_arena *arena,

@@ -129,8 +129,8 @@ static pare_status split_tile(void *context, int64_t tile)
 static pare_status factorize_all(const pare_model *old, pare_model *new)
 {
     pare_model_copy_same(new, old);
-    PARE_TRY(pare_parallel_try(old->config.num_hidden_layers * PARE_MATRICES, split_tile,
-                               &(split_args){old, new}));
+    PARE_TRY(pare_parallel_try(old->config.num_hidden_layers * PARE_MATRICES,
+                               INFINITY, split_tile, &(split_args){old, new}));
     pare_json *event = pare_json_new_object();
     if (!event)
         return PARE_MEMORY;

@@ -1,6 +1,7 @@
 /* encoded.c: see encoded.h. */
 #include "tasks/encoded.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,8 +62,8 @@ pare_status pare_encode_texts(pare_arena *arena, const pare_tokenizer *tokenizer
                       pare_calloc((size_t)n, sizeof *job.encodings)};
     if (!job.encodings)
         return PARE_MEMORY;
-    pare_status status =
-        pare_parallel_try((n + TILE_EXAMPLES - 1) / TILE_EXAMPLES, encode_tile, &job);
+    pare_status status = pare_parallel_try((n + TILE_EXAMPLES - 1) / TILE_EXAMPLES,
+                                           INFINITY, encode_tile, &job);
     if (status == PARE_OK)
         status = gather(arena, job.encodings, n, out);
     for (int64_t i = 0; i < n; i++)

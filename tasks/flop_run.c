@@ -10,6 +10,7 @@
 #include "core/file.h"
 #include "models/bounded_json.h"
 #include "tasks/head.h"
+#include "tasks/layer_study.h"
 #include "tasks/recipe.h"
 #include "tasks/source.h"
 
@@ -399,7 +400,7 @@ static pare_status look_at_model(pare_flop_state *s, pare_model *m, bool gated)
 static pare_status check(const pare_train_options *t)
 {
     const pare_task *task;
-    if (t->drop_layers && strcmp(t->drop_layers, "none") != 0)
+    if (!pare_layers_none(t->drop_layers))
         return pare_hint(pare_fail(PARE_USAGE, "--drop-layers is no part of pare flop run"),
                          "drop them first: pare drop-layers");
     return pare_task_named(t->task, &task);

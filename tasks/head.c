@@ -44,15 +44,16 @@ bool pare_head_answers(const pare_model *model, const pare_dataset *d)
         return false;
     if (!d->task->own_files || !pare_head_named(model))
         return true;
-    bool named[PARE_MAX_LABELS] = {false}, all = true;
+    bool named[PARE_MAX_LABELS] = {false};
+    int64_t n = 0;
     for (int64_t i = 0; i < d->n_labels; i++) {
         const int64_t id = find_label(d, model->label_names[i]);
-        if (id >= 0)
+        if (id >= 0 && !named[id]) {
             named[id] = true;
+            n++;
+        }
     }
-    for (int64_t i = 0; i < d->n_labels; i++)
-        all = all && named[i];
-    return all;
+    return n == d->n_labels;
 }
 
 /* Row i goes to place to[i]. False: they all stay. */

@@ -75,6 +75,11 @@ static bool split(const char *text, char name[32], const char **rest)
     return true;
 }
 
+bool pare_layers_none(const char *text)
+{
+    return !text || strcmp(text, "none") == 0;
+}
+
 bool pare_layers_need_data(const char *text)
 {
     char name[32];

@@ -20,6 +20,9 @@ pare_status pare_layers_parse(const char *text, const pare_model *model,
                               const pare_encoded *encoded, int64_t batch_size,
                               const pare_progress *progress, pare_layer_choice *out);
 
+/* Whether all layers stay: NULL or "none". */
+bool pare_layers_none(const char *text);
+
 /* Whether it needs data: contribution. */
 bool pare_layers_need_data(const char *text);
 

@@ -5,6 +5,7 @@
 
 #include "core/memory.h"
 #include "core/real.h"
+#include "tasks/layer_study.h"
 
 void pare_recipe_add_training(pare_json *r, const pare_train_options *o)
 {
@@ -24,7 +25,7 @@ void pare_recipe_add_training(pare_json *r, const pare_train_options *o)
     pare_json_set_bool(r, "group_by_length", o->group_by_length);
     pare_json_set_int(r, "seed", o->seed);
     pare_json_set_string(r, "freeze", o->freeze ? o->freeze : "");
-    if (o->drop_layers && strcmp(o->drop_layers, "none") != 0)
+    if (!pare_layers_none(o->drop_layers))
         pare_json_set_string(r, "drop_layers", o->drop_layers);
     pare_json_set_string(r, "precision", o->precision);
     pare_json_set_string(r, "numbers", PARE_REAL_NAME);

@@ -151,11 +151,6 @@ static pare_json *finetune_event(const pare_training *t)
     return event;
 }
 
-static bool drops_layers(const pare_train_options *o)
-{
-    return o->drop_layers && strcmp(o->drop_layers, "none") != 0;
-}
-
 /* "dropped layers 3, 4 of 6; kept 0, 1, 2, 5" */
 static void note_dropped(const pare_training *t, const pare_layer_choice *c)
 {
@@ -176,7 +171,7 @@ static pare_status drop_layers(pare_training *t)
     const pare_encoded *texts = t->dev.n > 0 ? &t->dev.encoded[0] : &t->encoded;
     pare_layer_choice choice;
     pare_model *smaller = NULL;
-    if (!drops_layers(o))
+    if (pare_layers_none(o->drop_layers))
         return PARE_OK;
     PARE_TRY(pare_context(pare_layers_parse(o->drop_layers, t->model, texts, o->eval_batch_size,
                                             o->progress, &choice), "--drop-layers"));

@@ -4,26 +4,23 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "models/vocabulary.h"
 #include "tasks/wordpiece.h"
-
-/* The special tokens, found in raw text by exact case. */
-enum { PAD, UNK, CLS, SEP, MASK, N_SPECIAL };
-static const char *const special_names[N_SPECIAL] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
 
 struct pare_tokenizer {
     pare_wordpiece *pieces;
     pare_word_rules rules;
-    int32_t special[N_SPECIAL]; /* ids; -1: not in the vocabulary, then it is ordinary text */
+    int32_t special[PARE_SPECIAL_TOKENS]; /* ids; -1: not in the vocabulary, and ordinary text */
 };
 
 /* [UNK], [CLS] and [SEP] must be there. [PAD] and [MASK] may be missing: nothing is ever padded. */
 static pare_status find_special(pare_tokenizer *t)
 {
-    for (int i = 0; i < N_SPECIAL; i++) {
-        t->special[i] = pare_wordpiece_find(t->pieces, special_names[i]);
-        if (t->special[i] < 0 && i != PAD && i != MASK)
+    for (int i = 0; i < PARE_SPECIAL_TOKENS; i++) {
+        t->special[i] = pare_wordpiece_find(t->pieces, pare_special_tokens[i]);
+        if (t->special[i] < 0 && i != PARE_TOKEN_PAD && i != PARE_TOKEN_MASK)
             return pare_hint(pare_fail(PARE_INPUT, "the vocabulary of %d lines has no %s",
-                                       pare_wordpiece_size(t->pieces), special_names[i]),
+                                       pare_wordpiece_size(t->pieces), pare_special_tokens[i]),
                              "it must be BERT's vocab.txt: one token a line");
     }
     return PARE_OK;
@@ -79,7 +76,7 @@ static pare_status add_word(void *context, const char *word, size_t length)
     const pare_tokenizer *t = list->tokenizer;
     size_t n = word ? pare_wordpiece_split(t->pieces, word, length, list->ids + list->n) : 0;
     if (n == 0)
-        list->ids[list->n] = t->special[UNK];
+        list->ids[list->n] = t->special[PARE_TOKEN_UNK];
     list->n += n > 0 ? n : 1;
     return PARE_OK;
 }
@@ -87,9 +84,9 @@ static pare_status add_word(void *context, const char *word, size_t length)
 /* Which special token stands at text[0..length), or -1. None is the beginning of another. */
 static int special_at(const pare_tokenizer *t, const char *text, size_t length)
 {
-    for (int i = 0; i < N_SPECIAL; i++) {
-        size_t n = strlen(special_names[i]);
-        if (t->special[i] >= 0 && n <= length && memcmp(text, special_names[i], n) == 0)
+    for (int i = 0; i < PARE_SPECIAL_TOKENS; i++) {
+        size_t n = strlen(pare_special_tokens[i]);
+        if (t->special[i] >= 0 && n <= length && memcmp(text, pare_special_tokens[i], n) == 0)
             return i;
     }
     return -1;
@@ -111,7 +108,7 @@ static pare_status add_text(id_list *list, const char *text, size_t length)
         }
         PARE_TRY(pare_words_each(&t->rules, text + begin, at - begin, add_word, list));
         list->ids[list->n++] = t->special[special];
-        begin = at += strlen(special_names[special]);
+        begin = at += strlen(pare_special_tokens[special]);
     }
     return pare_words_each(&t->rules, text + begin, length - begin, add_word, list);
 }
@@ -140,12 +137,12 @@ static pare_status assemble(const pare_tokenizer *t, const int32_t *first, const
         pare_free(types);
         return PARE_MEMORY;
     }
-    ids[0] = t->special[CLS];
+    ids[0] = t->special[PARE_TOKEN_CLS];
     memcpy(ids + 1, first, n[0] * sizeof *ids);
-    ids[n_first - 1] = t->special[SEP];
+    ids[n_first - 1] = t->special[PARE_TOKEN_SEP];
     if (second) {
         memcpy(ids + n_first, second, n[1] * sizeof *ids);
-        ids[total - 1] = t->special[SEP];
+        ids[total - 1] = t->special[PARE_TOKEN_SEP];
         memset(types + n_first, 1, total - n_first);
     }
     *out = (pare_encoding){ids, types, (int64_t)total};

@@ -11,6 +11,7 @@
 
 #include "core/memory.h"
 #include "core/utf8.h"
+#include "models/vocabulary.h"
 #include "tasks/unicode.h"
 #include "tasks/wordpiece.h"
 
@@ -198,9 +199,8 @@ static bool continues(const trainer *t, const entry *letter)
 /* The special tokens, then the characters, by code point, plain and with ##. */
 static pare_status add_alphabet(trainer *t, int64_t size)
 {
-    static const char *const special[] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
-    for (size_t i = 0; i < sizeof special / sizeof *special; i++)
-        if (add(t, &t->tokens, special[i], strlen(special[i])) < 0)
+    for (int i = 0; i < PARE_SPECIAL_TOKENS; i++)
+        if (add(t, &t->tokens, pare_special_tokens[i], strlen(pare_special_tokens[i])) < 0)
             return PARE_MEMORY;
     entry *letters = t->letters.entries; /* from here on in order; the slots are not used again */
     if (t->letters.n > 0)

@@ -57,11 +57,9 @@ static size_t trimmed_length(const char *line, size_t length)
     size_t end = 0;
     for (size_t i = 0; i < length;) {
         uint32_t point;
-        bool valid;
-        size_t n = pare_utf8_step(line + i, length - i, &valid);
-        if (!valid)
+        size_t n = pare_utf8_decode(line + i, length - i, &point);
+        if (!pare_utf8_valid(line + i, n, point))
             return SIZE_MAX;
-        pare_utf8_decode(line + i, n, &point);
         i += n;
         if (!(pare_char_flags(point) & PARE_CHAR_SPACE))
             end = i;
