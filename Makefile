@@ -104,8 +104,8 @@ include tests/checks.mk
 
 # The large size of the tests that have one; again and again with new seeds: make torture MINUTES=60
 MINUTES = 0
-torture: build-tests
-	@BUILD=$(BUILD) sh tests/torture.sh $(MINUTES)
+torture: build-tests $(if $(shell command -v $(CLANG)),fuzz-programs)
+	@BUILD=$(BUILD) sh tests/torture.sh $(MINUTES) $(NAMES)
 
 bench: $(BUILD)/pare $(BENCHES)
 	@set -e; for b in $(BENCHES); do echo "== $$b"; $$b; done

@@ -48,16 +48,24 @@ static pare_status print_json(const pare_options *o, const pare_speed *s)
     pare_json_set(result, "products", products_json(s));
     pare_json_set(result, "passes", passes_json(s));
     pare_json_set_double(result, "triad_gb_per_second", s->triad_gb_per_second);
-    pare_json_set_double(result, "step_ms", s->step_ms);
-    pare_json_set_double(result, "tokens_per_second", 1e3 * (double)s->tokens / s->step_ms);
-    pare_json_set_double(result, "forward_ms", s->forward_ms);
-    pare_json_set_double(result, "answer_ms", s->answer_ms);
+    pare_json_set_double(result, "step_ms", s->step.ms);
+    pare_json_set_double(result, "step_limit_ms", s->step.limit_ms);
+    pare_json_set_double(result, "tokens_per_second", 1e3 * (double)s->tokens / s->step.ms);
+    pare_json_set_double(result, "forward_ms", s->forward.ms);
+    pare_json_set_double(result, "forward_limit_ms", s->forward.limit_ms);
+    pare_json_set_double(result, "answer_ms", s->answer.ms);
+    pare_json_set_double(result, "answer_limit_ms", s->answer.limit_ms);
     return pare_out_json(result);
+}
+
+static void put_work(pare_text *work, const char *name, pare_speed_work w)
+{
+    pare_text_printf(work, "%s\t%.2f\t%.2f\t%.2f\n", name, w.ms, w.limit_ms, w.ms / w.limit_ms);
 }
 
 static pare_status print_tables(const pare_options *o, const pare_speed *s)
 {
-    pare_text products = {0}, passes = {0};
+    pare_text products = {0}, passes = {0}, work = {0};
     pare_out("%s, %d threads, %s, %lld sentences of %lld tokens\n\n", pare_gemm_path(),
              pare_threads(), o->model ? o->model : "BERT-base with random weights",
              (long long)o->batch_size, (long long)o->length);
@@ -77,9 +85,13 @@ static pare_status print_tables(const pare_options *o, const pare_speed *s)
                          100 * p->gb_per_second / s->triad_gb_per_second);
     }
     PARE_TRY(pare_columns_print(&passes));
-    pare_out("\ntraining step  %.1f ms, %.0f tokens/s\nforward pass   %.1f ms\n"
-             "one sentence   %.2f ms\n",
-             s->step_ms, 1e3 * (double)s->tokens / s->step_ms, s->forward_ms, s->answer_ms);
+    pare_out("\n");
+    pare_text_puts(&work, "work\tms\tlimit, ms\tof the limit\n");
+    put_work(&work, "training step", s->step);
+    put_work(&work, "forward pass", s->forward);
+    put_work(&work, "one sentence", s->answer);
+    PARE_TRY(pare_columns_print(&work));
+    pare_out("\n%.0f tokens/s in training\n", 1e3 * (double)s->tokens / s->step.ms);
     return pare_out_flush();
 }
 

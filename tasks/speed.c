@@ -217,6 +217,19 @@ static pare_status measure_products(const bench *b, pare_speed *out)
     return PARE_OK;
 }
 
+static void find_limits(const bench *b, pare_speed *out)
+{
+    const double weights = (double)pare_model_encoder_parameters(b->model);
+    const double triad = 1e6 * out->triad_gb_per_second; /* bytes a millisecond */
+    double peak = 0; /* operations a millisecond */
+    for (int i = 0; i < PARE_SPEED_PRODUCTS; i++)
+        peak += 1e6 * out->products[i].peak / PARE_SPEED_PRODUCTS;
+    const double token = 2 * weights / (0.9 * peak), read = weights * sizeof(real) / triad;
+    out->forward.limit_ms = (double)out->tokens * token;
+    out->step.limit_ms = 3 * out->forward.limit_ms + 7 * read;
+    out->answer.limit_ms = fmax((double)b->plan->length * token, read);
+}
+
 static pare_status prepare(bench *b)
 {
     const int64_t n = b->plan->batch;
@@ -240,10 +253,11 @@ static pare_status measure(bench *b, pare_speed *out)
     PARE_TRY(time_median(b, run_triad, &ms));
     out->triad_gb_per_second = 3e-6 * TRIAD * sizeof(real) / ms;
     PARE_TRY(pare_model_pack(b->model));
-    PARE_TRY(time_median(b, run_answer, &out->answer_ms));
-    PARE_TRY(time_median(b, run_forward, &out->forward_ms));
+    PARE_TRY(time_median(b, run_answer, &out->answer.ms));
+    PARE_TRY(time_median(b, run_forward, &out->forward.ms));
     pare_model_unpack(b->model);
-    PARE_TRY(time_median(b, run_step, &out->step_ms));
+    PARE_TRY(time_median(b, run_step, &out->step.ms));
+    find_limits(b, out);
     return measure_passes(b, out);
 }
 

@@ -6,8 +6,8 @@
  *   speed.step_ms;
  *
  * Sentences are made of random tokens, all of one length. Products stand beside the peak of the
- * registers, passes beside the memory's triad (McCalpin 1995), both measured in the same run: what
- * else the machine does slows both alike. */
+ * registers, passes beside the memory's triad (McCalpin 1995), the rest beside a limit made of both,
+ * all measured in the same run: what else the machine does slows them alike. */
 #ifndef PARE_TASKS_SPEED_H
 #define PARE_TASKS_SPEED_H
 
@@ -32,14 +32,22 @@ typedef struct pare_speed_pass {
     double ms, gb_per_second; /* of what it must read and write once */
 } pare_speed_pass;
 
+/* What work takes, in milliseconds, and what it cannot take less than: 2 operations for each token
+ * and weight of the encoder's matrices (a training step: 6) at 0.9 of the registers' peak; added to
+ * them for a training step AdamW's 28 bytes a weight at the triad's speed. For one sentence it is the
+ * longer of the operations and the reading of the weights. */
+typedef struct pare_speed_work {
+    double ms, limit_ms;
+} pare_speed_work;
+
 typedef struct pare_speed {
     int64_t tokens; /* batch * length */
     pare_speed_product products[PARE_SPEED_PRODUCTS];
     pare_speed_pass passes[PARE_SPEED_PASSES];
     double triad_gb_per_second;
-    double step_ms;    /* forward, backward, norm, clip, AdamW, with dropout */
-    double forward_ms; /* one batch without gradients */
-    double answer_ms;  /* one sentence */
+    pare_speed_work step;    /* forward, backward, norm, clip, AdamW, with dropout */
+    pare_speed_work forward; /* one batch without gradients */
+    pare_speed_work answer;  /* one sentence */
 } pare_speed;
 
 /* The model needs a head with labels; its weights change. PARE_USAGE if the length is beyond its

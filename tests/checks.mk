@@ -58,12 +58,18 @@ cppcheck:
 # ---- Fuzzing -----------------------------------------------------------------------------------
 SECONDS = 60
 TARGETS = $(FUZZERS:$(BUILD)/tests/fuzz/fuzz_%=%)
+FUZZ_PROGRAMS = $(TARGETS:%=$(BUILD)/tests/fuzz/fuzz_%)
+fuzz_build = +@$(MAKE) --no-print-directory BUILD=build/fuzz/bin CC=$(CLANG) OPTIMIZE=-O1 HARDEN= \
+        REPLAY= LDFLAGS=-fsanitize=fuzzer VARIANT="-w -fsanitize=fuzzer-no-link \
+        -fsanitize=address -fsanitize=undefined -fsanitize=float-cast-overflow \
+        -fno-sanitize-recover=all" $(1)
 fuzz:
-	+@$(MAKE) --no-print-directory BUILD=build/fuzz/bin CC=$(CLANG) OPTIMIZE=-O1 HARDEN= REPLAY= \
-	    LDFLAGS=-fsanitize=fuzzer VARIANT="-w -fsanitize=fuzzer-no-link -fsanitize=address \
-	    -fsanitize=undefined -fsanitize=float-cast-overflow -fno-sanitize-recover=all" run-fuzz
-run-fuzz: $(TARGETS:%=$(BUILD)/tests/fuzz/fuzz_%)
-	@tests/fuzz/explore.sh $(SECONDS) $^
+	$(call fuzz_build,run-fuzz)
+fuzz-programs:
+	$(call fuzz_build,build-fuzz)
+build-fuzz: $(FUZZ_PROGRAMS)
+run-fuzz: build-fuzz
+	@tests/fuzz/explore.sh $(SECONDS) $(FUZZ_PROGRAMS)
 
 .PHONY: run-tests asan-test ubsan-test tsan-test valgrind-test coverage run-coverage mutate tidy \
-        cppcheck fuzz run-fuzz
+        cppcheck fuzz fuzz-programs build-fuzz run-fuzz

@@ -52,6 +52,15 @@ enum { TEST_PATH = 1024, TEST_DIRS = 32 };
 #define TEST_REAL_TOL(tolerance) (tolerance)
 #endif
 
+/* Whether the i-th of a test's cases is tried: PARE_PART=3/20 is the third of twenty parts of what
+ * `make torture` tries; without it every case is. */
+TEST_UNUSED static bool test_in_part(long i)
+{
+    long part, parts;
+    const char *asked = getenv("PARE_PART");
+    return !asked || sscanf(asked, "%ld/%ld", &part, &parts) != 2 || i % parts == part % parts;
+}
+
 /* How many names a folder holds, but for "." and "..". */
 TEST_UNUSED static int test_count_names(const char *dir)
 {

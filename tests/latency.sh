@@ -38,7 +38,8 @@ texts="--task SST-2 --data demo/corpus"
 # ---- Bench ----
 run 0 bench --model $best --length 9 --rounds 2 --threads 1 --json
 json kernels threads products matrix m n k gflops peak_gflops passes pass gb_per_second \
-    triad_gb_per_second step_ms tokens_per_second forward_ms answer_ms
+    triad_gb_per_second step_ms step_limit_ms tokens_per_second forward_ms forward_limit_ms \
+    answer_ms answer_limit_ms
 prints '"m":288,'
 run 0 bench --model demo/untrained.h5 --batch-size 3 --rounds 1 --precision bf16
 prints "3 sentences of 13 tokens"

@@ -12,13 +12,9 @@
  * one; no temporary file stays, unless the process was killed or could not remove it; the same
  * command again gets to the same files.
  *
- * PARE_TORTURE=1 tries every k of every command in every way, PARE_TORTURE=N about N of them for
- * each command, other ones each time; else a small sample does. */
+ * PARE_TORTURE=1 tries every k of every command in every way, PARE_TORTURE=1 PARE_PART=1/100 a
+ * hundredth of them; else a small sample does. */
 #include "tests/fault_runs.h"
-
-#include <time.h>
-
-#include "core/philox.h"
 
 enum { FIRST = 50, SPREAD = 50, FEW = 2 /* a way */, MOST_REPORTED = 20 };
 
@@ -169,14 +165,11 @@ static void try_fault(const scenario *s, const fault *f, const tree *before, con
 
 static const char *const modes[] = {"kill", "full", "eio", "cut", "dead", "intr", "short"};
 enum { WAYS = sizeof modes / sizeof *modes };
-static time_t started;
 
 static bool is_tried(const scenario *s, long k, long calls, int mode)
 {
-    const double share = (double)torture() / (double)(calls * WAYS);
-    if (torture() > 0)
-        return torture() == 1 || pare_random_uniform((uint64_t)started, PARE_RANDOM_DATA,
-                                                     (uint64_t)k, (uint64_t)mode) < share;
+    if (torture())
+        return test_in_part(k * WAYS + mode);
     if (!s->most)
         return (7 * k + mode * calls / FEW) % (7 * (calls / FEW)) < 7;
     const long apart = (calls - FIRST) / SPREAD + 1;
@@ -326,7 +319,6 @@ static int set_up(void **state)
     (void)state;
     set_up_runs();
     make_inputs();
-    started = time(NULL);
     return 0;
 }
 

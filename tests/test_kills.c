@@ -3,7 +3,8 @@
  *
  * With arguments this program is pare itself: every session is a process of its own, so that it can
  * be killed at any moment, and has another number of threads. PARE_TORTURE=N makes N sessions end
- * early in each way, of each command (1: a hundred); PARE_SEED=N draws other moments. */
+ * early in each way, of each command (1: fifty); PARE_SEED=N draws other moments. `make torture`
+ * runs twenty such parts (PARE_PART). */
 #include "tests/tiny_model.h"
 
 #include <errno.h>
@@ -286,7 +287,7 @@ static void try_subject(const subject *s)
     assert_int_equal(run_tree_progress(reference).saved, s->steps);
     for (int e = 0; e < EVENTS; e++)
         try_event(s, (event)e, reference, seconds,
-                  many > 1 ? many : many == 1 ? 100 : e == KILLED ? s->kills : s->others);
+                  many > 1 ? many : many == 1 ? 50 : e == KILLED ? s->kills : s->others);
 }
 
 static void test_finetune(void **state)

@@ -33,6 +33,10 @@ for target; do
     executions=$(awk '/number_of_executed_units/ { n += $2 } END { printf "%d", n }' "$log")
     echo "$name: $executions executions," \
         "$(($(ls "$corpus" | wc -l) - before)) new inputs, $findings findings"
+    if [ -n "$PARE_TORTURE" ]; then
+        echo "torture fuzz: $executions executions of $name"
+        echo "torture fuzz: $seconds seconds of $name"
+    fi
     all=$((all + findings))
 done
 [ "$all" -eq 0 ]
