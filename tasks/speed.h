@@ -6,8 +6,8 @@
  *   speed.step_ms;
  *
  * Sentences are made of random tokens, all of one length. Products stand beside the peak of the
- * registers, passes beside the memory's triad (McCalpin 1995), the rest beside a limit made of both,
- * all measured in the same run: what else the machine does slows them alike. */
+ * registers, passes beside the memory's triad (McCalpin 1995), the rest beside a limit made of
+ * both, all measured in the same run: what else the machine does slows them alike. */
 #ifndef PARE_TASKS_SPEED_H
 #define PARE_TASKS_SPEED_H
 
@@ -34,8 +34,8 @@ typedef struct pare_speed_pass {
 
 /* What work takes, in milliseconds, and what it cannot take less than: 2 operations for each token
  * and weight of the encoder's matrices (a training step: 6) at 0.9 of the registers' peak; added to
- * them for a training step AdamW's 28 bytes a weight at the triad's speed. For one sentence it is the
- * longer of the operations and the reading of the weights. */
+ * them for a training step AdamW's 28 bytes a weight at the triad's speed. For one sentence it is
+ * the longer of the operations and the reading of the weights. */
 typedef struct pare_speed_work {
     double ms, limit_ms;
 } pare_speed_work;
