@@ -16,9 +16,10 @@
  *   }
  *
  * Link with what `pkg-config --libs pare` prints. A function that fails returns PARE_INPUT, PARE_IO
- * or PARE_MEMORY unless it says otherwise. Pointers must not be NULL, but for pare_model_free's.
- * Any thread may call, but one model is for one thread at a time, and pare_threads_set is for times
- * when no other function runs. pare_import and pare_export may write notes to stderr. */
+ * or PARE_MEMORY unless it says otherwise, and PARE_INTERNAL where a library fails and gives no
+ * reason. Pointers must not be NULL, but for pare_model_free's. Any thread may call, but one model
+ * is for one thread at a time, and pare_threads_set is for times when no other function runs.
+ * pare_import and pare_export may write notes to stderr. */
 #ifndef PARE_H
 #define PARE_H
 

@@ -96,6 +96,7 @@ static bool new_partials(pare_tape *t, row_args *a)
 typedef struct embed_saved {
     const pare_packed *batch;
     real *sum, *stats;
+    int64_t padding;
     pare_dropout_site dropout;
 } embed_saved;
 
@@ -135,7 +136,7 @@ static pare_status check_batch(const pare_packed *b, const pare_tensor *word,
     return check_rows("token type", b->types, b->n_tokens, type);
 }
 
-pare_tensor *pare_embed(pare_tape *t, const pare_packed *batch, pare_tensor *word,
+pare_tensor *pare_embed(pare_tape *t, const pare_packed *batch, pare_tensor *word, int64_t padding,
                         pare_tensor *position, pare_tensor *type, pare_tensor *gamma,
                         pare_tensor *beta, double eps, pare_dropout_site dropout)
 {
@@ -156,7 +157,7 @@ pare_tensor *pare_embed(pare_tape *t, const pare_packed *batch, pare_tensor *wor
                      .cols = cols, .eps = eps, .dropout = dropout_key(t, dropout)};
     if (!run_rows(t, &args, embed_tile))
         return NULL;
-    const embed_saved saved = {batch, sum->data, stats->data, dropout};
+    const embed_saved saved = {batch, sum->data, stats->data, padding, dropout};
     return pare_tape_record(t, PARE_OP_embed, y,
                             (pare_tensor *[]){word, position, type, gamma, beta}, 5, &saved,
                             sizeof saved);
@@ -180,13 +181,13 @@ static void embed_grad_tile(void *context, int64_t tile)
     }
 }
 
-/* Adds rows of dsum to the rows of a table that the tokens name. A tile is a slice of columns and
- * walks all tokens in order, so that equal ids are added in order too. */
+/* Adds rows of dsum to the rows of a table that the tokens name, but for the row `none`. A tile is
+ * a slice of columns and walks all tokens in order, so that equal ids are added in order too. */
 typedef struct scatter_args {
     real *table;
     const real *dsum;
     const int32_t *index;
-    int64_t n, cols;
+    int64_t none, n, cols;
 } scatter_args;
 
 static void scatter_tile(void *context, int64_t tile)
@@ -195,8 +196,9 @@ static void scatter_tile(void *context, int64_t tile)
     const int64_t first = tile * TILE_COLUMNS;
     const int64_t width = a->cols - first < TILE_COLUMNS ? a->cols - first : TILE_COLUMNS;
     for (int64_t r = 0; r < a->n; r++)
-        pare_kernels_get()->add(a->table + a->index[r] * a->cols + first,
-                                a->dsum + r * a->cols + first, width);
+        if (a->index[r] != a->none)
+            pare_kernels_get()->add(a->table + a->index[r] * a->cols + first,
+                                    a->dsum + r * a->cols + first, width);
 }
 
 /* The gradient of these rows begins: with zeros, where they have none yet. */
@@ -206,20 +208,22 @@ static void begin_rows(pare_tensor *table, const scatter_args *a, bool add)
     for (int64_t i = 0; i < table->rows && !add; i++)
         state[i] = state[i] == PARE_ROW_GRADIENT ? PARE_ROW_MOVING : state[i];
     for (int64_t r = 0; r < a->n; r++) {
+        if (a->index[r] == a->none)
+            continue;
         if (state[a->index[r]] != PARE_ROW_GRADIENT)
             memset(a->table + a->index[r] * a->cols, 0, (size_t)a->cols * sizeof(real));
         state[a->index[r]] = PARE_ROW_GRADIENT;
     }
 }
 
-static void scatter_rows(pare_tape *t, pare_tensor *table, const real *dsum, const int32_t *index,
-                         int64_t n)
+static void scatter_rows(pare_tape *t, pare_tensor *table, int64_t none, const real *dsum,
+                         const int32_t *index, int64_t n)
 {
     bool add;
     real *grad = pare_tape_gradient(t, table, &add);
     if (!grad)
         return;
-    scatter_args args = {grad, dsum, index, n, table->cols};
+    scatter_args args = {grad, dsum, index, none, n, table->cols};
     if (table->row_state)
         begin_rows(table, &args, add);
     else if (!add)
@@ -240,9 +244,9 @@ void pare_embed_grad(pare_tape *t, const pare_node *node)
     args.dsum = pare_tape_scratch(t, (size_t)(args.n * args.cols) * sizeof(real));
     if (args.dsum && new_partials(t, &args) && run_rows(t, &args, embed_grad_tile)) {
         reduce_partials(t, &args, gamma, node->in[4]);
-        scatter_rows(t, node->in[0], args.dsum, batch->ids, args.n);
-        scatter_rows(t, node->in[1], args.dsum, batch->positions, args.n);
-        scatter_rows(t, node->in[2], args.dsum, batch->types, args.n);
+        scatter_rows(t, node->in[0], s->padding, args.dsum, batch->ids, args.n);
+        scatter_rows(t, node->in[1], -1, args.dsum, batch->positions, args.n);
+        scatter_rows(t, node->in[2], -1, args.dsum, batch->types, args.n);
     }
     pare_arena_release(t->scratch, mark);
 }

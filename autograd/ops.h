@@ -18,8 +18,9 @@ typedef struct pare_dropout_site {
 } pare_dropout_site;
 
 /* x[T,H] = dropout(LayerNorm(word[id] + position[place] + type[segment])). A row that a table lacks
- * is PARE_INPUT. */
-pare_tensor *pare_embed(pare_tape *t, const pare_packed *batch, pare_tensor *word,
+ * is PARE_INPUT. The row `padding` of word gets no gradient, as in transformers; -1: there is no
+ * such row. */
+pare_tensor *pare_embed(pare_tape *t, const pare_packed *batch, pare_tensor *word, int64_t padding,
                         pare_tensor *position, pare_tensor *type, pare_tensor *gamma,
                         pare_tensor *beta, double eps, pare_dropout_site dropout);
 

@@ -1,4 +1,6 @@
 /* cmd_drop_layers.c: pare drop-layers: a model file without some of its layers. */
+#include <string.h>
+
 #include "cli/console.h"
 #include "cli/options.h"
 #include "cli/progress_line.h"
@@ -14,6 +16,9 @@ static pare_status asked(const pare_options *o, char *text, size_t size)
         return snprintf(text, size, "list:%s", o->layers) < (int)size
                    ? PARE_OK : pare_fail(PARE_USAGE, "--layers: the list is too long");
     PARE_TRY(pare_option_need(o, "strategy", o->strategy));
+    if (strcmp(o->strategy, "list") == 0)
+        return pare_hint(pare_fail(PARE_USAGE, "--strategy list takes no --count"),
+                         "name the layers: --layers 1,3");
     if (!o->given.count)
         return pare_hint(pare_fail(PARE_USAGE, "--count is missing"),
                          "say how many layers to drop");

@@ -27,6 +27,7 @@ static pare_status finetune(const pare_options *options, const char *config, par
     pare_options_train(options, &train);
     train.progress = &progress;
     train.config_text = config;
+    train.has_overwrite = true;
     pare_signals_install();
     pare_status status = pare_finetune(&train, result);
     pare_progress_view_end(&view);

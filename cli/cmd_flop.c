@@ -13,8 +13,11 @@
 /* "all", or names of matrices: "query,key". */
 static pare_status read_modules(const char *text, bool which[PARE_MATRICES])
 {
+    static const char help[] = "query, key, value, attention_output, intermediate, output, or all";
     const bool all = strcmp(text, "all") == 0;
     memset(which, all, PARE_MATRICES * sizeof *which);
+    if (text[strspn(text, ", ")] == '\0')
+        return pare_hint(pare_fail(PARE_USAGE, "--modules: no matrix is named"), "%s", help);
     for (const char *name = text; !all && *name;) {
         const size_t n = strcspn(name, ", ");
         int m = 0;
@@ -23,8 +26,7 @@ static pare_status read_modules(const char *text, bool which[PARE_MATRICES])
             m++;
         if (m == PARE_MATRICES)
             return pare_hint(pare_fail(PARE_USAGE, "--modules %s: '%.*s' is no matrix of a layer",
-                                       text, (int)n, name),
-                             "query, key, value, attention_output, intermediate, output, or all");
+                                       text, (int)n, name), "%s", help);
         which[m] = true;
         name += n + strspn(name + n, ", ");
     }
@@ -108,7 +110,8 @@ static pare_status print(const pare_options *o, pare_json *result)
 /* "0.3,0.5" */
 static pare_status read_targets(const char *text, pare_flop_options *out)
 {
-    for (const char *at = text; at && *at;) {
+    const char *at = text;
+    for (bool more = text != NULL; more; at++) {
         char *end;
         if (out->n_targets == PARE_MAX_TARGETS)
             return pare_fail(PARE_USAGE, "--targets: more than %d", PARE_MAX_TARGETS);
@@ -116,7 +119,8 @@ static pare_status read_targets(const char *text, pare_flop_options *out)
         if (end == at || (*end && *end != ','))
             return pare_hint(pare_fail(PARE_USAGE, "--targets %s: '%s' is no number", text, at),
                              "0.3,0.5,0.7");
-        at = *end ? end + 1 : end;
+        more = *end;
+        at = end;
     }
     return PARE_OK;
 }
@@ -174,7 +178,7 @@ static pare_status factorize_model(const pare_options *o, const pare_flop_option
         return pare_hint(pare_fail(PARE_USAGE, "both --target and --gates are given"),
                          "--target drops ranks now, --gates are for pare flop train");
     if (o->target >= 0)
-        return pare_flop_truncate(model, f->which, o->target, order, pare_mask_fold(o->fold), out);
+        return pare_flop_truncate_model(f, model, order, out);
     return o->gates ? pare_flop_gated(model, f->which, f->start, f->gate_mean, f->gate_spread,
                                       (uint64_t)o->seed, out)
                     : pare_flop_factorize(model, f->which, false, out);
@@ -188,6 +192,9 @@ static pare_status make_file(const pare_options *o, const pare_flop_options *f,
                              make_function *make, pare_json **result)
 {
     pare_model *model = NULL, *out = NULL;
+    if (o->targets)
+        return pare_hint(pare_fail(PARE_USAGE, "--targets: one model is made here"),
+                         "give one --target");
     pare_status status = pare_model_open(o->model, &model);
     if (status == PARE_OK)
         status = make(o, f, model, &out);

@@ -197,18 +197,18 @@ static bool is_table(const pare_json *value)
     return pare_json_is_object(first) || pare_json_is_array(first);
 }
 
-static void out_members(const pare_json *object)
+/* Those of an object that is itself a member have its name before theirs. */
+static void out_members(const pare_json *object, const char *of)
 {
-    char name[128];
+    char name[256];
 
     for (void *i = pare_json_iter(object); i; i = pare_json_iter_next(object, i)) {
         const pare_json *value = pare_json_iter_value(i);
-        if (!pare_json_is_object(value) && !is_table(value))
-            out_member(pare_json_iter_key(i), value);
-        for (void *j = pare_json_iter(value); j; j = pare_json_iter_next(value, j)) {
-            snprintf(name, sizeof name, "%s %s", pare_json_iter_key(i), pare_json_iter_key(j));
-            out_member(name, pare_json_iter_value(j));
-        }
+        snprintf(name, sizeof name, "%s%s%s", of, *of ? " " : "", pare_json_iter_key(i));
+        if (pare_json_is_object(value))
+            out_members(value, name);
+        else if (!is_table(value))
+            out_member(name, value);
     }
 }
 
@@ -216,7 +216,7 @@ pare_status pare_out_result(pare_json *object, bool json)
 {
     if (json)
         return pare_out_json(object);
-    out_members(object);
+    out_members(object, "");
     pare_json_free(object);
     return PARE_OK;
 }

@@ -166,6 +166,19 @@ static pare_status run(const pare_options *o, const pare_head_prune_options *pru
     return status;
 }
 
+/* A folder that holds anything must be that of such a run. */
+static pare_status open_folder(const char *path, pare_run_folder *folder)
+{
+    run_paths p = {0};
+    const pare_status named = name_paths(path, &p);
+    const bool begun =
+        named == PARE_OK && (pare_path_exists(p.pruned) || pare_path_exists(p.heads));
+    free_paths(&p);
+    PARE_TRY(named);
+    return pare_run_open(path, begun ? NULL : "it holds no pare heads run: name another --output",
+                         folder);
+}
+
 pare_status pare_heads_run(const pare_options *o, const pare_head_prune_options *prune,
                            const pare_progress *progress, pare_json **result)
 {
@@ -176,7 +189,7 @@ pare_status pare_heads_run(const pare_options *o, const pare_head_prune_options 
         return pare_hint(pare_fail(PARE_USAGE, "--drop-layers is no part of pare heads run"),
                          "drop them first: pare drop-layers");
     pare_signals_install();
-    PARE_TRY(pare_run_open(o->output, true, &folder));
+    PARE_TRY(open_folder(o->output, &folder));
     const pare_status status = run(o, prune, progress, result);
     pare_run_close(&folder);
     return status;

@@ -341,9 +341,10 @@ pare_status pare_options_init(pare_options *options, const pare_command *command
     options->arena = pare_arena_new("options");
     if (!options->arena)
         return PARE_MEMORY;
-    /* Rows of other commands fill the fields that this one does not take; its own come last. */
+    /* Rows of other commands fill the fields that this one does not take, the first row of a field
+     * last; its own come after them. */
     for (int own = 0; own <= 1; own++)
-        for (size_t i = 0; i < pare_option_count; i++) {
+        for (size_t i = pare_option_count; i-- > 0;) {
             const pare_option *row = &pare_option_table[i];
             if (row->kind != PARE_OPTION_GROUP && takes(command, row) == (own == 1))
                 PARE_TRY(pare_option_set(options, row, row->otherwise, PARE_GIVEN_DEFAULT,
@@ -507,6 +508,10 @@ static pare_status check_operands(const pare_options *options)
                                    command->name, options->operands[command->most]),
                          "usage: pare %s [options]%s%s; pare %s --help tells more", command->name,
                          command->operands[0] ? " " : "", command->operands, command->name);
+    for (int i = 0; i < n; i++)
+        if (!*options->operands[i])
+            return pare_hint(pare_fail(PARE_USAGE, "pare %s: a name is empty", command->name),
+                             "pare %s %s", command->name, command->operands);
     return PARE_OK;
 }
 

@@ -9,6 +9,7 @@
 /* One point of the grid, of the task at hand. */
 typedef struct point {
     const char *dropped;  /* "top:2", "none" */
+    const char *others;   /* the grid's other options: "learning_rate=1e-4"; or "" */
     char strategy[32];    /* "top" */
     double layers;        /* that are left */
     double mean, sd, ms;  /* of the score; forward time */
@@ -21,12 +22,38 @@ typedef struct task_points {
     double most_layers;
 } task_points;
 
+/* ---- reading ---- */
+
+/* Of a point or a cell. (Older files name it only where it is in the grid.) */
 static const char *task_of(const pare_json *entry)
 {
-    return pare_json_get_string(pare_json_get(entry, "options"), "task", "");
+    const char *in_grid = pare_json_get_string(pare_json_get(entry, "options"), "task", "");
+    return pare_json_get_string(entry, "task", in_grid);
 }
 
-/* ---- reading ---- */
+static const char *dropped_of(const pare_json *entry)
+{
+    return pare_json_get_string(pare_json_get(entry, "options"), "drop_layers", "none");
+}
+
+static const char *others_of(pare_drawing *d, const pare_json *entry)
+{
+    const pare_json *options = pare_json_get(entry, "options");
+    const char *text = "";
+    for (void *i = pare_json_iter(options); i; i = pare_json_iter_next(options, i)) {
+        const char *key = pare_json_iter_key(i);
+        if (strcmp(key, "task") != 0 && strcmp(key, "drop_layers") != 0)
+            text = pare_drawing_text(d, "%s%s%s=%s", text, *text ? ", " : "", key,
+                                     pare_json_as_string(pare_json_iter_value(i), ""));
+    }
+    return text;
+}
+
+/* A name and the other options. */
+static const char *with_others(pare_drawing *d, const char *name, const char *others)
+{
+    return *others ? pare_drawing_text(d, "%s, %s", name, others) : name;
+}
 
 /* The forward time of the i-th point. */
 static double time_of(const pare_json *json, size_t i)
@@ -36,11 +63,11 @@ static double time_of(const pare_json *json, size_t i)
     return pare_json_get_double(pare_json_get(timed, "latency"), "ms_median", NAN);
 }
 
-static point read_point(const pare_json *json, size_t i)
+static point read_point(pare_drawing *d, const pare_json *json, size_t i)
 {
     const pare_json *one = pare_json_at(pare_json_get(json, "summary"), i);
-    point p = {.dropped = pare_json_get_string(pare_json_get(one, "options"), "drop_layers",
-                                               "none"),
+    point p = {.dropped = dropped_of(one),
+               .others = others_of(d, one),
                .layers = pare_json_get_double(one, "layers", NAN),
                .mean = pare_json_get_double(one, "mean", NAN),
                .sd = pare_json_get_double(one, "sd", NAN),
@@ -62,7 +89,7 @@ static task_points read_task(pare_drawing *d, const pare_json *json, const char 
         if (strcmp(task_of(one), task) != 0)
             continue;
         t.metric = pare_json_get_string(one, "metric", t.metric);
-        t.at[t.n] = read_point(json, i);
+        t.at[t.n] = read_point(d, json, i);
         if (t.at[t.n].layers > t.most_layers)
             t.most_layers = t.at[t.n].layers;
         t.n++;
@@ -77,8 +104,13 @@ static bool is_whole(const point *p)
     return strcmp(p->strategy, "none") == 0;
 }
 
+static bool same_line(const point *p, const point *q)
+{
+    return strcmp(p->strategy, q->strategy) == 0 && strcmp(p->others, q->others) == 0;
+}
+
 /* The whole model and the points of one strategy, by layers dropped. */
-static pare_chart_series strategy_line(pare_drawing *d, const task_points *t, const char *strategy,
+static pare_chart_series strategy_line(pare_drawing *d, const task_points *t, const point *one,
                                        bool times)
 {
     double *x = pare_drawing_numbers(d, t->n), *y = pare_drawing_numbers(d, t->n);
@@ -87,21 +119,22 @@ static pare_chart_series strategy_line(pare_drawing *d, const task_points *t, co
     for (int left = (int)t->most_layers; !d->failed && left >= 0; left--)
         for (int i = 0; i < t->n; i++) {
             const point *p = &t->at[i];
-            if ((int)p->layers != left || (!is_whole(p) && strcmp(p->strategy, strategy) != 0))
+            const bool whole = is_whole(p) && strcmp(p->others, one->others) == 0;
+            if ((int)p->layers != left || (!whole && !same_line(p, one)))
                 continue;
             x[n] = t->most_layers - p->layers;
             y[n] = times ? p->ms : p->mean;
             error[n++] = times ? NAN : p->sd;
         }
-    return (pare_chart_series){.name = strategy, .n = n, .x = x, .y = y,
-                               .error = times ? NULL : error};
+    return (pare_chart_series){.name = with_others(d, one->strategy, one->others), .n = n, .x = x,
+                               .y = y, .error = times ? NULL : error};
 }
 
-/* Whether an earlier point has the same strategy. */
+/* Whether an earlier point is on the same line. */
 static bool seen(const task_points *t, int i)
 {
     for (int k = 0; k < i; k++)
-        if (strcmp(t->at[k].strategy, t->at[i].strategy) == 0)
+        if (same_line(&t->at[k], &t->at[i]))
             return true;
     return false;
 }
@@ -114,7 +147,7 @@ static pare_status draw_lines(pare_drawing *d, const task_points *t, const char 
     for (int i = 0; series && i < t->n; i++) {
         any = any || isfinite(times ? t->at[i].ms : t->at[i].mean);
         if (!is_whole(&t->at[i]) && !seen(t, i))
-            series[n++] = strategy_line(d, t, t->at[i].strategy, times);
+            series[n++] = strategy_line(d, t, &t->at[i], times);
     }
     if (!series)
         return PARE_MEMORY;
@@ -139,18 +172,18 @@ static pare_status draw_lines(pare_drawing *d, const task_points *t, const char 
 
 /* The scores of the cells of one point's options, of the task's main metric. */
 static pare_chart_series seed_scores(pare_drawing *d, const pare_json *json, const task_points *t,
-                                     const char *dropped)
+                                     const point *p)
 {
     const pare_json *cells = pare_json_get(json, "cells");
     double *y = pare_drawing_numbers(d, (int64_t)pare_json_size(cells));
     int n = 0;
     for (size_t i = 0; !d->failed && i < pare_json_size(cells); i++) {
-        const pare_json *cell = pare_json_at(cells, i), *options = pare_json_get(cell, "options");
-        if (strcmp(task_of(cell), t->task) == 0 &&
-            strcmp(pare_json_get_string(options, "drop_layers", "none"), dropped) == 0)
+        const pare_json *cell = pare_json_at(cells, i);
+        if (strcmp(task_of(cell), t->task) == 0 && strcmp(dropped_of(cell), p->dropped) == 0 &&
+            strcmp(others_of(d, cell), p->others) == 0)
             y[n++] = pare_json_get_double(pare_json_get(cell, "metrics"), t->metric, NAN);
     }
-    return (pare_chart_series){.name = dropped, .n = n, .y = y};
+    return (pare_chart_series){.name = with_others(d, p->dropped, p->others), .n = n, .y = y};
 }
 
 static pare_status draw_boxes(pare_drawing *d, const pare_json *json, const task_points *t,
@@ -161,7 +194,7 @@ static pare_status draw_boxes(pare_drawing *d, const pare_json *json, const task
     if (!series)
         return PARE_MEMORY;
     for (int i = 0; i < t->n; i++) {
-        series[n] = seed_scores(d, json, t, t->at[i].dropped);
+        series[n] = seed_scores(d, json, t, &t->at[i]);
         n += series[n].n > 1; /* a box needs seeds */
     }
     if (n == 0)

@@ -16,6 +16,7 @@ static pare_json *cell_json(const pare_sweep_findings *f, int index)
     pare_json *object = pare_json_new_object();
 
     pare_json_set_string(object, "name", cell->name);
+    pare_json_set_string(object, "task", cell->options.task);
     pare_json_set(object, "options", pare_sweep_options(f->grid, cell->point));
     pare_json_set_int(object, "seed", cell->options.seed);
     if (cell->same_as != index)
@@ -52,6 +53,7 @@ static pare_json *point_json(const pare_sweep_findings *f, int point)
     const pare_sweep_score *score = &f->scores[point];
     pare_json *object = pare_json_new_object();
 
+    pare_json_set_string(object, "task", pare_sweep_point(f->grid, point)->options.task);
     pare_json_set(object, "options", pare_sweep_options(f->grid, point));
     pare_json_set_string(object, "metric", score->metric);
     pare_json_set_int(object, "n", score->n);

@@ -15,6 +15,7 @@
 #include "cli/console.h"
 #include "core/clock.h"
 #include "core/file.h"
+#include "core/file_calls.h"
 #include "core/signals.h"
 #include "models/model.h"
 
@@ -181,7 +182,8 @@ static pare_status take_result(const pare_sweep_plan *plan, const pare_sweep_cel
 
     PARE_TRY(read_json(plan, cell, "/eval_results.json", &said));
     if (!said)
-        return pare_fail(PARE_INPUT, "%s: the run ended without a result", cell->name);
+        return pare_hint(pare_fail(PARE_INPUT, "%s: the run ended without a result", cell->name),
+                         "%s.log in the sweep's folder tells why", cell->name);
     unify(said);
     copy_members(object, said, same);
     const pare_status status = add_sizes(plan, cell, object);
@@ -228,8 +230,8 @@ static void become_run(pid_t parent, bool flop, const char *log, const char *con
     const char *finetune[] = {"pare", "finetune", "--config", config, "--resume", "--json", NULL};
     const char *run[] = {"pare", "flop", "run", "--config", config, "--resume", "--json", NULL};
     const char **arguments = flop ? run : finetune;
-    int in = open("/dev/null", O_RDONLY);
-    int out = open(log, O_WRONLY | O_CREAT | O_APPEND, 0666);
+    int in = pare_sys_open("/dev/null", O_RDONLY);
+    int out = pare_sys_open(log, O_WRONLY | O_CREAT | O_APPEND);
 
     setpgid(0, 0);
     signal(SIGUSR1, SIG_IGN); /* until the run has a handler for it */
@@ -323,7 +325,7 @@ static void note_done(const sweep *s, const pare_sweep_cell *cell, const job *j,
 
     if (pare_json_get_bool(result, "diverged", false))
         pare_note("[%d/%d] diverged: %s, %lld s", s->n_done, s->n_runs, cell->name, seconds);
-    else if (first)
+    else if (first && pare_json_is_number(pare_json_iter_value(first)))
         pare_note("[%d/%d] done: %s: %s %.4f, %lld s", s->n_done, s->n_runs, cell->name,
                   pare_json_iter_key(first), pare_json_as_double(pare_json_iter_value(first), 0),
                   seconds);

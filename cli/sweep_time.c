@@ -7,6 +7,7 @@
 #include "cli/console.h"
 #include "cli/progress_line.h"
 #include "core/file.h"
+#include "core/gemm.h"
 #include "core/signals.h"
 #include "models/bounded_json.h"
 
@@ -14,7 +15,8 @@ enum { BATCH = 32 };
 
 /* ---- what was timed before ---- */
 
-/* {"task=...,seed=1; 10 layers, 1234 parameters; cut to 128; 4 threads": {"ms_median": ...}} */
+/* {"task=...,seed=1; 10 layers, 1234 parameters; cut to 128; 4 threads, fp32-avx2":
+ * {"ms_median": ...}} */
 typedef struct timings {
     char *path;
     pare_json *known;
@@ -70,13 +72,22 @@ static pare_status timings_add(timings *t, const char *key, const pare_latency *
 
 /* ---- timing ---- */
 
-/* The point that others are compared with; -1: no point of the group has a model. */
+/* A process has one precision: a point of another is not timed. One without a dev set has no
+ * sentences. */
+static bool can_be_timed(const pare_sweep_grid *g, const pare_sweep_score *score)
+{
+    const bool bf16 = pare_gemm_precision() == PARE_PRECISION_BF16;
+    return score->cell >= 0 && score->metric &&
+           strcmp(g->cells[score->cell].options.precision, bf16 ? "bf16" : "fp32") == 0;
+}
+
+/* The point that others are compared with; -1: none of the group can be timed. */
 static int reference_of(const pare_sweep_grid *g, const pare_sweep_score *scores, int group)
 {
     int first = -1;
 
     for (int p = group; p < g->n_points; p++) {
-        if (pare_sweep_group(g, p) != group || scores[p].cell < 0)
+        if (pare_sweep_group(g, p) != group || !can_be_timed(g, &scores[p]))
             continue;
         if (pare_sweep_undropped(pare_sweep_point(g, p)))
             return p;
@@ -117,10 +128,11 @@ static pare_status time_point(const pare_sweep_plan *plan, timings *t, int refer
 {
     char key[512];
 
-    snprintf(key, sizeof key, "%s; %lld layers, %lld parameters; cut to %lld; %d threads",
+    snprintf(key, sizeof key, "%s; %lld layers, %lld parameters; cut to %lld; %d threads, %s",
              plan->grid->cells[reference].name, (long long)score->layers,
              (long long)score->parameters,
-             (long long)plan->grid->cells[score->cell].options.max_seq_length, pare_threads());
+             (long long)plan->grid->cells[score->cell].options.max_seq_length, pare_threads(),
+             pare_gemm_path());
     if (timings_find(t, key, &score->latency))
         return PARE_OK;
     if (pare_signal_stop_requested())
@@ -138,7 +150,7 @@ pare_status pare_sweep_time(const pare_sweep_plan *plan, pare_sweep_score *score
     pare_status status = timings_open(plan->folder, &t);
 
     for (int p = 0; p < g->n_points && status == PARE_OK; p++) {
-        if (scores[p].cell < 0 || !scores[p].metric) /* without a dev set there are no sentences */
+        if (!can_be_timed(g, &scores[p]))
             continue;
         const int reference = reference_of(g, scores, pare_sweep_group(g, p));
         status = time_point(plan, &t, scores[reference].cell, &scores[p]);

@@ -1,4 +1,4 @@
-/* signals.c: three handlers that set flags. */
+/* signals.c: two handlers, for three signals, that set flags. */
 #include "core/signals.h"
 
 #include <signal.h>

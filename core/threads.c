@@ -3,8 +3,12 @@
 #include "core/threads.h"
 
 #include <omp.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdio.h>
+#include <unistd.h>
 
 #include "core/status.h"
 
@@ -14,14 +18,32 @@
 
 static atomic_int team_size; /* 0: not chosen yet */
 
+/* Of our own teams: a program that links libpare may call it from inside one of its own. */
+static _Thread_local int member;
+
+/* A container's share of the processors, by its control group (v2), rounded up. */
+static long long shared_cores(void)
+{
+    long long quota, period;
+    char text[64];
+    const int file = open("/sys/fs/cgroup/cpu.max", O_RDONLY | O_CLOEXEC);
+    const ssize_t n = file < 0 ? -1 : read(file, text, sizeof text - 1);
+    if (file >= 0)
+        close(file);
+    text[n < 0 ? 0 : n] = '\0';
+    if (sscanf(text, "%lld %lld", &quota, &period) != 2 || quota <= 0 || period <= 0)
+        return INT_MAX; /* "max 100000", or there is no such file: no limit */
+    return (quota - 1) / period + 1;
+}
+
 /* The cores this process may run on: taskset and containers count. */
 static int available_cores(void)
 {
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) != 0)
-        return 1;
-    int n = CPU_COUNT(&set);
-    return n > 0 ? n : 1;
+    cpu_set_t set; /* of 1,024 */
+    const long long ours = sched_getaffinity(0, sizeof set, &set) == 0
+                               ? CPU_COUNT(&set) : sysconf(_SC_NPROCESSORS_ONLN);
+    const long long shared = shared_cores(), n = ours < shared ? ours : shared;
+    return n > 0 ? (int)n : 1;
 }
 
 void pare_threads_set(int count)
@@ -46,9 +68,14 @@ void pare_parallel(int64_t n_tiles, pare_tile_function *function, void *context)
             function(context, t);
         return;
     }
-#pragma omp parallel for num_threads(n) schedule(dynamic, 1)
-    for (int64_t t = 0; t < n_tiles; t++)
-        function(context, t);
+#pragma omp parallel num_threads(n)
+    {
+        member = omp_get_thread_num();
+#pragma omp for schedule(dynamic, 1)
+        for (int64_t t = 0; t < n_tiles; t++)
+            function(context, t);
+        member = 0;
+    }
 }
 
 void pare_parallel_work(int64_t n_tiles, double work, pare_tile_function *function, void *context)
@@ -89,5 +116,5 @@ pare_status pare_parallel_try(int64_t n_tiles, double work, pare_try_function *f
 
 int pare_thread_index(void)
 {
-    return omp_get_thread_num();
+    return member;
 }

@@ -41,7 +41,7 @@ static pare_tensor *add_norm(const pare_bert_pass *f, pare_tensor *a, pare_tenso
 pare_tensor *pare_bert_embeddings(const pare_bert_pass *f)
 {
     const pare_model *m = f->model;
-    return pare_embed(f->tape, f->batch, &m->word_embeddings->tensor,
+    return pare_embed(f->tape, f->batch, &m->word_embeddings->tensor, m->config.pad_token_id,
                       &m->position_embeddings->tensor, &m->token_type_embeddings->tensor,
                       &m->embeddings_norm.weight->tensor, &m->embeddings_norm.bias->tensor,
                       m->config.layer_norm_eps,

@@ -98,11 +98,9 @@ void pare_model_initialize(pare_model *model, uint64_t seed)
     fill_normal(model->token_type_embeddings, seed, scale);
     initialize_norm(&model->embeddings_norm);
     for (int64_t i = 0; i < model->config.num_hidden_layers; i++) {
-        const pare_layer *l = &model->layers[i];
-        const pare_weight *maps[] = {&l->query, &l->key, &l->value, &l->attention_output,
-                                     &l->intermediate, &l->output};
-        for (size_t k = 0; k < sizeof maps / sizeof *maps; k++)
-            initialize_map(maps[k], seed, scale);
+        pare_layer *l = &model->layers[i];
+        for (int k = 0; k < PARE_MATRICES; k++)
+            initialize_map(pare_layer_matrix(l, (pare_matrix)k), seed, scale);
         initialize_norm(&l->attention_norm);
         initialize_norm(&l->output_norm);
     }

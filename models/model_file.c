@@ -10,8 +10,6 @@
 
 enum { MAX_ATTRIBUTES = 16, MAX_LABELS = 1 << 20 };
 
-static const pare_dtype real_dtype = sizeof(real) == 8 ? PARE_F64 : PARE_F32;
-
 /* ---- Writing ---- */
 
 /* The JSON's text in the arena; takes the value over. */
@@ -40,7 +38,7 @@ static pare_status list_arrays(const pare_model *model, pare_arena *arena, pare_
         const pare_param *p = model->params[i];
         pare_array *a = &arrays[i];
         a->name = pare_arena_printf(arena, PREFIX "%s", p->name);
-        a->dtype = real_dtype;
+        a->dtype = PARE_REAL_DTYPE;
         a->rank = p->rank;
         a->shape[0] = p->rank == 1 ? p->tensor.cols : p->tensor.rows;
         a->shape[1] = p->rank == 1 ? 0 : p->tensor.cols;
@@ -202,7 +200,8 @@ static pare_status read_tensors(const outline *o, pare_model *model)
     for (int i = 0; i < model->n_params; i++) {
         const pare_array *a;
         PARE_TRY(find_array(o, model->params[i]->name, &a));
-        PARE_TRY(pare_store_read(o->store, a->name, real_dtype, model->params[i]->tensor.data));
+        PARE_TRY(pare_store_read(o->store, a->name, PARE_REAL_DTYPE,
+                                 model->params[i]->tensor.data));
     }
     return PARE_OK;
 }

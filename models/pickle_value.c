@@ -86,7 +86,7 @@ static const char *read_dimension(const pickle_value *size, const pickle_value *
         __builtin_mul_overflow(*count, size->integer, count))
         return "a tensor's size passes 2^63";
     out->shape[out->rank] = size->integer;
-    out->stride[out->rank++] = stride->integer;
+    out->stride[out->rank++] = size->integer > 1 ? stride->integer : 1; /* of one it may be any */
     return NULL;
 }
 

@@ -1,4 +1,5 @@
 /* draw_boxes.c: groups of values as boxes with whiskers, and every value as a point. */
+#include "core/clock.h"
 #include "plot/draw.h"
 #include "plot/frame.h"
 #include "plot/series.h"
@@ -8,22 +9,11 @@ static const double widest_page = 4000, least_slot = 24;
 
 /* ---- What a box shows ---- */
 
-/* The value at part p of the way from the first to the last. */
-static double quantile(const double *sorted, int64_t n, double p)
-{
-    double at = p * (double)(n - 1);
-    int64_t left = (int64_t)at;
-    if (left + 1 >= n)
-        return sorted[n - 1];
-    double part = at - (double)left;
-    return (1 - part) * sorted[left] + part * sorted[left + 1];
-}
-
 pare_box pare_box_of(const double *sorted, int64_t n)
 {
-    pare_box box = {.q1 = quantile(sorted, n, 0.25),
-                    .median = quantile(sorted, n, 0.5),
-                    .q3 = quantile(sorted, n, 0.75)};
+    pare_box box = {.q1 = pare_quantile(sorted, n, 0.25),
+                    .median = pare_quantile(sorted, n, 0.5),
+                    .q3 = pare_quantile(sorted, n, 0.75)};
     double reach = 1.5 * (box.q3 - box.q1);
     int64_t low = 0, high = n - 1;
     while (sorted[low] < box.q1 - reach)

@@ -151,7 +151,7 @@ static void set_flags(const projection *p)
             p->keep[p->all[i].matrix][p->all[i].rank] = true;
 }
 
-/* The first block of each matrix, then blocks by rising loss. */
+/* The first block of each matrix, then blocks by falling log_alpha. */
 static pare_status project(projection *p, int64_t block)
 {
     for (int64_t k = 0; k < p->list->n; k++) {

@@ -14,7 +14,8 @@ typedef struct contest {
 
 static void multiply(const contest *c, const real *x, int64_t in, real *y, int64_t out)
 {
-    pare_gemm(y, out, x, in, false, c->w, in, true, ROWS, out, in, false, NULL, c->workspace);
+    const pare_operand rows = {.data = x, .stride = in}, w = {c->w, in, .transposed = true};
+    pare_gemm(y, out, rows, w, ROWS, out, in, false, NULL, c->workspace);
 }
 
 /* How much longer the factors take in one turn. */

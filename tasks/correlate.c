@@ -106,9 +106,11 @@ static pare_status correlate(const char *const *files, const double *const *valu
             const pare_outcomes o = {.n = heads, .target = values[i / n], .score = values[i % n]};
             status = pare_metric_compute(pare_metric_find(kinds[k]), &o, &r[i]);
             if (status == PARE_OK && isnan(r[i]))
-                status = pare_fail(PARE_INPUT, "%s and %s: the correlation of their %s is "
-                                   "undefined, for one of them is the same for all heads",
-                                   files[i / n], files[i % n], of);
+                status = pare_hint(
+                    pare_fail(PARE_INPUT, "%s and %s: the correlation of their %s is undefined, "
+                              "for one of them is the same for all heads", files[i / n],
+                              files[i % n], of),
+                    "leave that one out");
         }
         if (status != PARE_OK)
             break;

@@ -288,6 +288,21 @@ static pare_status skip_row(reader *r, const pare_row *row, const char *why)
     return PARE_OK;
 }
 
+/* The label of that name: exactly, or in another case, if one alone has it so. -1: none. */
+static int find_label(const pare_dataset *d, const char *name)
+{
+    int like = -1, n = 0;
+    for (int k = 0; k < d->n_labels; k++) {
+        if (strcmp(d->label_names[k], name) == 0)
+            return k;
+        if (d->task->own_files && strcasecmp(d->label_names[k], name) == 0) {
+            like = k;
+            n++;
+        }
+    }
+    return n == 1 ? like : -1;
+}
+
 /* example->label or ->target from the row's label cell; false with why[] if it is none. */
 static bool parse_label(const reader *r, pare_cell cell, pare_example *example, char why[100])
 {
@@ -300,9 +315,7 @@ static bool parse_label(const reader *r, pare_cell cell, pare_example *example, 
     if (r->task->regression && pare_cell_number(cell, &example->target))
         return true;
     if (!r->task->regression && label_text(cell, name))
-        for (int k = 0; k < d->n_labels && example->label < 0; k++)
-            if (strcmp(d->label_names[k], name) == 0)
-                example->label = k;
+        example->label = find_label(d, name);
     if (example->label >= 0)
         return true;
     snprintf(why, 100, r->task->regression ? "the target \"%s\" is no number"

@@ -164,6 +164,18 @@ pare_status pare_order_by_length(const pare_encoded *encoded, int64_t *order, in
     return PARE_OK;
 }
 
+pare_status pare_encoded_fits(const pare_encoded *encoded, const pare_config *config,
+                              const char *path)
+{
+    for (int64_t i = 0; i < encoded->offset[encoded->n]; i++)
+        if (encoded->types[i] >= config->type_vocab_size)
+            return pare_hint(pare_fail(PARE_INPUT, "%s reads one text, these are pairs: its "
+                                       "type_vocab_size is %lld", path,
+                                       (long long)config->type_vocab_size),
+                             "take a model that was trained on pairs");
+    return PARE_OK;
+}
+
 uint32_t pare_encoded_crc(const pare_encoded *e)
 {
     uint32_t crc = pare_crc32(0, e->offset, (size_t)(e->n + 1) * sizeof *e->offset);

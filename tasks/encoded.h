@@ -8,6 +8,7 @@
 #define PARE_TASKS_ENCODED_H
 
 #include "core/packed.h"
+#include "models/config.h"
 #include "tasks/dataset.h"
 #include "tasks/tokenizer.h"
 
@@ -36,6 +37,10 @@ pare_status pare_pack(pare_arena *arena, const pare_encoded *encoded, const int6
 /* Sorts order[0..n) by falling length (equal ones stay in their order): batches of like
  * length waste no time and the longest come first. */
 pare_status pare_order_by_length(const pare_encoded *encoded, int64_t *order, int64_t n);
+
+/* PARE_INPUT naming the model's file where it has no embedding of a second text. */
+pare_status pare_encoded_fits(const pare_encoded *encoded, const pare_config *config,
+                              const char *path);
 
 /* CRC-32 over ids, boundaries, types and labels: whether two runs see the same data. */
 uint32_t pare_encoded_crc(const pare_encoded *encoded);

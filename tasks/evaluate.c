@@ -341,6 +341,7 @@ pare_status pare_eval_session_open(const pare_evaluate_options *options, pare_ev
     PARE_TRY(pare_model_open(options->model, &s->model));
     PARE_TRY(pare_tokenizer_new(&s->model->vocabulary, &s->tokenizer));
     PARE_TRY(open_set(s, options));
+    PARE_TRY(pare_encoded_fits(&s->set.encoded[0], &s->model->config, options->model));
     PARE_TRY(check_head(s->model, options->model, s->set.dataset[0]));
     return pare_head_order(s->model, s->set.dataset[0], NULL);
 }

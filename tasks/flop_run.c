@@ -446,8 +446,23 @@ static pare_status look(pare_flop_state *s, bool gated)
     pare_status status = look_at_model(s, m, gated);
     if (status == PARE_OK)
         status = look_at_data(s, m);
+    if (status == PARE_OK) /* of a model that is not used any more */
+        status = pare_train_freeze(m, s->options->train.freeze);
     pare_model_free(m);
     return status == PARE_OK ? convert_targets(s) : status;
+}
+
+/* A folder that holds anything must be that of such a run. */
+static pare_status open_folder(pare_flop_state *s)
+{
+    const char *output = s->options->train.output;
+    char *recipe = pare_path_join(output, "recipe.json");
+    if (!recipe)
+        return PARE_MEMORY;
+    const bool begun = pare_path_exists(recipe);
+    pare_free(recipe);
+    return pare_run_open(output, begun ? NULL : "it holds no pare flop run: name another --output",
+                         &s->run);
 }
 
 static pare_status run(pare_flop_state *s, pare_json **result)
@@ -455,7 +470,7 @@ static pare_status run(pare_flop_state *s, pare_json **result)
     const pare_train_options *t = &s->options->train;
     PARE_TRY(look(s, false));
     PARE_TRY(check_run(t));
-    PARE_TRY(pare_run_open(t->output, true, &s->run));
+    PARE_TRY(open_folder(s));
     PARE_TRY(settle_recipe(s));
     if (t->config_text)
         PARE_TRY(pare_run_write(&s->run, "config.ini", t->config_text));
@@ -513,6 +528,27 @@ pare_status pare_flop_train(const pare_flop_options *options, pare_json **result
     pare_status status = begin(&s, options);
     if (status == PARE_OK)
         status = train_alone(&s, result);
+    end(&s);
+    return status;
+}
+
+static pare_status truncate_alone(pare_flop_state *s, pare_model *dense, pare_flop_order order,
+                                  pare_model **out)
+{
+    PARE_TRY(list_targets(s));
+    PARE_TRY(look_at_model(s, dense, false));
+    PARE_TRY(convert_targets(s));
+    return pare_flop_truncate(dense, s->options->which, s->models[0].gone, order,
+                              pare_mask_fold(s->options->masks.fold), out);
+}
+
+pare_status pare_flop_truncate_model(const pare_flop_options *options, pare_model *dense,
+                                     pare_flop_order order, pare_model **out)
+{
+    pare_flop_state s;
+    pare_status status = begin(&s, options);
+    if (status == PARE_OK)
+        status = truncate_alone(&s, dense, order, out);
     end(&s);
     return status;
 }

@@ -155,7 +155,7 @@ static void interval(const double *base, double *row, double *low, double *high)
     for (int k = 0; k < RESAMPLINGS; k++) {
         row[k] -= base[k];
         if (isnan(row[k]))
-            row[k] = 0; /* undefined on both sides: no difference to be seen */
+            row[k] = 0; /* undefined on a side: no difference to be seen */
     }
     pare_sort_doubles(row, RESAMPLINGS);
     *low = row[RESAMPLINGS / 40 - 1];
@@ -187,9 +187,10 @@ static double metric_in(const pare_json *judged, const char *metric)
 static void add_interval(pare_json *one, double difference, const double *base, double *row,
                          pare_json *verdicts)
 {
-    double low, high;
-    interval(base, row, &low, &high);
-    const char *word = verdict(low, high);
+    double low = NAN, high = NAN;
+    if (!isnan(difference))
+        interval(base, row, &low, &high);
+    const char *word = isnan(difference) ? "undefined" : verdict(low, high);
     pare_json_set_double(one, "difference", difference);
     pare_json_set_double(one, "low", low);
     pare_json_set_double(one, "high", high);

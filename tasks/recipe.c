@@ -1,10 +1,12 @@
 /* recipe.c: see recipe.h. */
 #include "tasks/recipe.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "core/memory.h"
 #include "core/real.h"
+#include "core/seal.h"
 #include "tasks/layer_study.h"
 
 void pare_recipe_add_training(pare_json *r, const pare_train_options *o)
@@ -30,7 +32,10 @@ void pare_recipe_add_training(pare_json *r, const pare_train_options *o)
     pare_json_set_string(r, "precision", o->precision);
     pare_json_set_string(r, "numbers", PARE_REAL_NAME);
     if (o->teacher) {
+        uint32_t crc;
         pare_json_set_string(r, "teacher", o->teacher);
+        if (pare_seal_crc(o->teacher, &crc) == PARE_OK) /* if not, it cannot be opened either */
+            pare_json_set_int(r, "teacher (crc32)", crc);
         pare_json_set_double(r, "distill_weight", o->distill_weight);
     }
 }
@@ -43,6 +48,8 @@ void pare_recipe_add_options(pare_json *r, const pare_train_options *o)
     pare_json_set_int(r, "max_steps", o->max_steps);
     pare_json_set_int(r, "max_seq_length", o->max_seq_length);
     pare_json_set_int(r, "train_examples", o->train_examples);
+    if (o->metric_for_best)
+        pare_json_set_string(r, "metric_for_best", o->metric_for_best);
     pare_recipe_add_training(r, o);
 }
 
@@ -62,11 +69,23 @@ static pare_status compare_member(const char *path, const char *key, const pare_
     return status;
 }
 
+/* Recipes of earlier versions have fewer CRCs. A file that has one may be called another name. */
+static bool is_compared(const char *key, const pare_json *then, const pare_json *now)
+{
+    char crc[64];
+    if (strstr(key, "(crc32)"))
+        return pare_json_get(then, key) && pare_json_get(now, key);
+    snprintf(crc, sizeof crc, "%.48s (crc32)", key);
+    return !pare_json_get(then, crc) || !pare_json_get(now, crc);
+}
+
 pare_status pare_recipe_compare(const char *path, const pare_json *then, const pare_json *now,
                                 const char *advice)
 {
     for (void *i = pare_json_iter(now); i; i = pare_json_iter_next(now, i)) {
         const char *key = pare_json_iter_key(i);
+        if (!is_compared(key, then, now))
+            continue;
         PARE_TRY(compare_member(path, key, pare_json_get(then, key), pare_json_iter_value(i),
                                 advice));
     }

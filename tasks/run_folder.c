@@ -53,9 +53,16 @@ static pare_status remove_file(const pare_run_folder *run, const char *name)
 
 /* ---- opening ---- */
 
+static bool ends_in(const char *name, const char *ending)
+{
+    const size_t n = strlen(name), m = strlen(ending);
+    return n > m && strcmp(name + n - m, ending) == 0;
+}
+
+/* The lock and an unfinished file are no content. */
 static pare_status count_entry(void *context, const char *name)
 {
-    if (strcmp(name, "run.lock") != 0)
+    if (strcmp(name, "run.lock") != 0 && !ends_in(name, ".tmp"))
         ++*(int *)context;
     return PARE_OK;
 }
@@ -68,10 +75,9 @@ static pare_status remove_ours(void *context, const char *name)
 /* Cuts an ending off; false if the name has another. */
 static bool cut_ending(char *name, const char *ending)
 {
-    const size_t n = strlen(name), m = strlen(ending);
-    if (n <= m || strcmp(name + n - m, ending) != 0)
+    if (!ends_in(name, ending))
         return false;
-    name[n - m] = '\0';
+    name[strlen(name) - strlen(ending)] = '\0';
     return true;
 }
 
@@ -97,15 +103,13 @@ static pare_status take_lock(pare_run_folder *run)
     return status;
 }
 
-static pare_status prepare(pare_run_folder *run, bool may_hold_files)
+static pare_status prepare(pare_run_folder *run, const char *otherwise)
 {
     int entries = 0;
     PARE_TRY(pare_make_directories(run->path));
     PARE_TRY(pare_directory_list(run->path, count_entry, &entries));
-    if (entries > 0 && !may_hold_files)
-        return pare_hint(pare_fail(PARE_USAGE, "%s is not empty", run->path),
-                         "go on with --resume, clear it with --overwrite, or name another "
-                         "--output");
+    if (entries > 0 && otherwise)
+        return pare_hint(pare_fail(PARE_USAGE, "%s is not empty", run->path), "%s", otherwise);
     PARE_TRY(take_lock(run));
     return pare_directory_list(run->path, remove_unfinished, run);
 }
@@ -115,12 +119,12 @@ pare_status pare_run_clear(pare_run_folder *run)
     return pare_directory_list(run->path, remove_ours, run);
 }
 
-pare_status pare_run_open(const char *path, bool may_hold_files, pare_run_folder *out)
+pare_status pare_run_open(const char *path, const char *otherwise, pare_run_folder *out)
 {
     *out = (pare_run_folder){.path = pare_strdup(path), .lock = -1};
     if (!out->path)
         return PARE_MEMORY;
-    const pare_status status = prepare(out, may_hold_files);
+    const pare_status status = prepare(out, otherwise);
     if (status != PARE_OK)
         pare_run_close(out);
     return status;

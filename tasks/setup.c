@@ -51,13 +51,15 @@ static pare_status choose_metric(pare_training *t)
 static bool freeze_part(pare_model *model, const char *part)
 {
     char *end;
+    const char *number = part;
     long long first = strtoll(part, &end, 10), last = first;
-    const bool number = end != part;
-    if (number && *end == '-')
-        last = strtoll(end + 1, &end, 10);
+    if (end != part && *end == '-') {
+        number = end + 1;
+        last = strtoll(number, &end, 10);
+    }
     if (strcmp(part, "embeddings") == 0)
         first = last = -1;
-    else if (!number || *end || first < 0 || last < first ||
+    else if (end == number || *end || first < 0 || last < first ||
              last >= model->config.num_hidden_layers)
         return false;
     for (int i = 0; i < model->n_params; i++)
@@ -102,7 +104,8 @@ static pare_status read_training_data(pare_training *t)
                                    t->dataset->path, t->dataset->label_names[0]),
                          "there is nothing to learn: is --label-column the right one?");
     t->max_length = pare_sequence_length(t->model, t->options->max_seq_length);
-    return pare_encode(t->arena, t->tokenizer, t->dataset, t->max_length, &t->encoded);
+    PARE_TRY(pare_encode(t->arena, t->tokenizer, t->dataset, t->max_length, &t->encoded));
+    return pare_encoded_fits(&t->encoded, &t->model->config, t->options->model);
 }
 
 static pare_status read_dev_data(pare_training *t)
@@ -238,6 +241,9 @@ static pare_json *recipe_of(const pare_training *t)
     pare_task_metrics(t->task, (int)t->n_labels, metrics);
     pare_json_set_string(r, "task", t->task->name);
     pare_json_set_int(r, "training data (crc32)", pare_encoded_crc(&t->encoded));
+    for (int i = 0; i < t->dev.n; i++) /* the best score so far is one of theirs */
+        pare_json_set_int(r, i ? "second dev set (crc32)" : "dev set (crc32)",
+                          pare_encoded_crc(&t->dev.encoded[i]));
     pare_json_set_int(r, "steps", t->total_steps);
     pare_json_set_int(r, "max_seq_length", t->max_length);
     if (strcmp(t->best_metric, metrics[0]) != 0) /* the best score so far is one of this metric */
@@ -248,14 +254,21 @@ static pare_json *recipe_of(const pare_training *t)
     return r;
 }
 
-static pare_status compare_recipe(const char *path, const pare_json *now, const char *text)
+/* How a run is begun anew. */
+static const char *start_over(const pare_train_options *o)
 {
+    return o->has_overwrite ? "start over with --overwrite" : "start over in another --output";
+}
+
+static pare_status compare_recipe(const pare_training *t, const char *path, const pare_json *now)
+{
+    char advice[128];
     pare_json *then = NULL;
-    pare_status status = pare_json_parse(text, strlen(text), path, &then);
+    snprintf(advice, sizeof advice, "resume with the options of the run's config.ini, or %s",
+             start_over(t->options));
+    pare_status status = pare_json_parse(t->text.recipe, strlen(t->text.recipe), path, &then);
     if (status == PARE_OK)
-        status = pare_recipe_compare(path, then, now,
-                                     "resume with the options of the run's config.ini, or start "
-                                     "over with --overwrite");
+        status = pare_recipe_compare(path, then, now, advice);
     pare_json_free(then);
     return status;
 }
@@ -286,8 +299,8 @@ static pare_status open_newest(pare_training *t, char **path, bool *found)
     *path = NULL;
     if (n == 0)
         return PARE_OK;
-    return pare_hint(pare_fail(PARE_INPUT, "no checkpoint in %s is whole", t->run.path),
-                     "start over with --overwrite");
+    return pare_hint(pare_fail(PARE_INPUT, "no checkpoint in %s is whole", t->run.path), "%s",
+                     start_over(t->options));
 }
 
 /* A resume by other kernels warns, and the model's history tells of it. */
@@ -373,7 +386,7 @@ static pare_status check_space(const pare_training *t)
 static pare_status settle_recipe(pare_training *t, const char *checkpoint)
 {
     pare_json *recipe = recipe_of(t);
-    pare_status status = checkpoint ? compare_recipe(checkpoint, recipe, t->text.recipe) : PARE_OK;
+    pare_status status = checkpoint ? compare_recipe(t, checkpoint, recipe) : PARE_OK;
     char *text = pare_json_dump(recipe, 0, 17);
     t->text.recipe = text ? pare_arena_strdup(t->arena, text) : NULL;
     t->text.kernels = pare_arena_strdup(t->arena, pare_gemm_path());
@@ -409,6 +422,19 @@ static pare_status open_parts(pare_training *t, char **checkpoint)
     return t->order ? PARE_OK : PARE_MEMORY;
 }
 
+/* With its folder, unless nothing is to be written. */
+static pare_status open_folder(pare_training *t)
+{
+    const pare_train_options *o = t->options;
+    const char *otherwise = o->has_overwrite
+                                ? "go on with --resume, clear it with --overwrite, or name another "
+                                  "--output"
+                                : "go on with --resume, or name another --output";
+    if (o->dry_run)
+        return PARE_OK;
+    return pare_run_open(o->output, o->resume || o->overwrite ? NULL : otherwise, &t->run);
+}
+
 pare_status pare_training_open(pare_training *t, const pare_train_options *options)
 {
     char *checkpoint = NULL;
@@ -422,8 +448,7 @@ pare_status pare_training_open(pare_training *t, const pare_train_options *optio
     t->scratch = pare_arena_new("scratch");
     if (!t->arena || !t->step || !t->scratch)
         return PARE_MEMORY;
-    if (!options->dry_run)
-        PARE_TRY(pare_run_open(options->output, options->resume || options->overwrite, &t->run));
+    PARE_TRY(open_folder(t));
     pare_status status = open_parts(t, &checkpoint);
     pare_free(checkpoint);
     t->earlier_seconds = t->state.run_seconds;

@@ -7,6 +7,7 @@
 #include "core/elementary.h"
 #include "core/file.h"
 #include "core/gemm.h"
+#include "core/seal.h"
 #include "models/model_file.h"
 #include "tasks/head.h"
 
@@ -42,11 +43,13 @@ static void soften(const pare_training *t, const real *logits, double *answers)
 
 /* ---- the file ---- */
 
-/* What the answers depend on: the teacher, by the name of its file; the examples; the kernels. */
+/* What the answers depend on: the teacher's file, the examples, the kernels. */
 static pare_status keep(const pare_training *t, const real *logits)
 {
+    uint32_t crc;
+    PARE_TRY(pare_seal_crc(t->options->teacher, &crc));
     const pare_attribute attributes[] = {
-        {.name = "teacher.model", .type = PARE_ATTR_STRING, .string = t->options->teacher},
+        {.name = "teacher.crc32", .type = PARE_ATTR_INT, .integer = crc},
         {.name = "teacher.kernels", .type = PARE_ATTR_STRING, .string = pare_gemm_path()},
         {.name = "teacher.examples", .type = PARE_ATTR_INT,
          .integer = pare_encoded_crc(&t->encoded)}};
@@ -59,12 +62,14 @@ static pare_status read_kept(const pare_training *t, real *logits, bool *found)
 {
     const char *path = t->options->answers;
     pare_store *store = NULL;
+    uint32_t crc;
     *found = false;
+    PARE_TRY(pare_seal_crc(t->options->teacher, &crc));
     if (!path || !pare_path_exists(path) || pare_store_open(path, &store) != PARE_OK)
         return PARE_OK; /* a damaged file is made anew */
     const pare_array *a = pare_store_find(store, array_name);
     *found = a && a->rank == 2 && a->shape[0] == t->encoded.n && a->shape[1] == t->n_labels &&
-             strcmp(pare_store_string(store, "teacher.model", ""), t->options->teacher) == 0 &&
+             pare_store_int(store, "teacher.crc32", -1) == crc &&
              strcmp(pare_store_string(store, "teacher.kernels", ""), pare_gemm_path()) == 0 &&
              pare_store_int(store, "teacher.examples", -1) == pare_encoded_crc(&t->encoded);
     const pare_status status =
@@ -85,6 +90,8 @@ static pare_status answer(const pare_training *t, pare_model *teacher, pare_aren
     PARE_TRY(pare_tokenizer_new(&teacher->vocabulary, &tokenizer));
     pare_status status = pare_encode(arena, tokenizer, t->dataset,
                                      pare_sequence_length(teacher, t->max_length), &encoded);
+    if (status == PARE_OK)
+        status = pare_encoded_fits(&encoded, &teacher->config, t->options->teacher);
     if (status == PARE_OK)
         status = pare_infer(teacher, &encoded, t->options->eval_batch_size, NULL,
                             t->options->progress, logits);

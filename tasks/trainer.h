@@ -42,6 +42,7 @@ typedef struct pare_train_options {
     /* What is no option of a user's. */
     const pare_progress *progress; /* who watches; or NULL */
     const char *config_text;       /* becomes the run's config.ini; or NULL */
+    bool has_overwrite;            /* the command has that option: for hints */
     const char *answers;           /* file that keeps the teacher's answers; NULL: none does */
     const struct pare_method *method; /* what is trained beside the weights; NULL: nothing */
     void *method_state;            /* the method's own */

@@ -64,6 +64,13 @@ says "--length"
     check "nothing ran" [ "$(grep -c started err)" -eq 0 ]
     run 0 sweep --config swept/sweep.ini --output swept --json
     check "sweep.ini repeats it" cmp -s out swept/summary.json
+    run 0 $sweep --grid learning-rate=1e-4,1e-5 --seeds 1,2 --output rates --no-latency
+    run 0 plot rates/summary.json --output charts
+    check "a box for each rate" \
+        [ "$(grep -c 'learning_rate=1e-[45]' charts/rates-SST-2-seeds.tsv)" -ge 2 ]
+    run 0 $sweep --grid precision=fp32,bf16 --seeds 1 --output precisions --max-steps 2
+    check "one precision is timed" \
+        [ "$(awk 'NR > 1 && $NF == "-"' precisions/summary.tsv | wc -l)" -eq 1 ]
     run 2 $sweep --grid learning-rat=1e-5 --output never
     says "did you mean learning-rate?"
     run 2 $sweep --grid drop-layers=none --output swept

@@ -22,7 +22,7 @@ run 0 drop-layers --model model.h5 --strategy contribution --count 1 \
 json dropped
 for wrong in "--strategy tpo --count 1" "--strategy top --count 2" "--strategy top --count 0" \
     "--layers 2" "--layers 0,0" "--layers 0 --count 1" "--strategy top" "--layers 0,1" \
-    "--strategy contribution --count 1"; do
+    "--strategy contribution --count 1" "--strategy list --count 1"; do
     # shellcheck disable=SC2086 # one word an option
     run 2 drop-layers --model model.h5 $wrong never.h5
 done
@@ -97,6 +97,15 @@ run 2 $prune_run --exact
 says "exact"
 run 4 heads sweep --model model.h5 $texts --output nowhere/sweep.json
 says "nowhere/sweep.json"
+# shellcheck disable=SC2086
+run 0 heads run $train --fraction 0.5 --max-steps 3 --output heads-run
+prints "metrics after accuracy"
+# shellcheck disable=SC2086
+run 2 heads run $train --fraction 0.5 --max-steps 3 --metric-for-best loss --output heads-run
+says "metric_for_best"
+# shellcheck disable=SC2086
+run 2 heads run $train --fraction 0.5 --output dropped
+says "it holds no pare heads run"
 # shellcheck disable=SC2086
 run 2 heads run $train --fraction 0.5 --drop-layers top:1 --output never
 says "drop them first"
@@ -175,6 +184,12 @@ run 0 flop factorize --model few.h5 --target 0.3 few-factors.h5
 run 0 evaluate --model few-factors.h5 $texts
 run 0 export few-factors.h5 few-dense
 run 2 flop factorize --model model.h5 --modules query,nonsense never.h5
+run 0 flop factorize --model model.h5 --target 0.6 --target-of factorised of-factors.h5 --json
+check "--target-of counts here too" [ "$(sed 's/.*"sparsity_dense":0\.\(.\).*/\1/' out)" -lt 6 ]
+run 2 flop factorize --model model.h5 --targets 0.3,0.5 never.h5
+run 2 flop factorize --model model.h5 "" --target 0.3
+run 2 flop factorize --model model.h5 --modules= never.h5
+says "no matrix is named"
 run 2 flop factorize --model model.h5 --modules query --target 0.5 never.h5
 run 2 flop factorize --model model.h5 --target 1 never.h5
 run 2 flop multiply --model model.h5 never.h5
@@ -261,6 +276,9 @@ run 0 flop run --model model.h5 $flop --target 0.4 --targets 0.2,0.4 --output fl
 run 2 flop run --model model.h5 $flop --target 0.3 --output flop
 says "recipe.json was made with targets"
 # shellcheck disable=SC2086
+run 2 flop run --model model.h5 $flop --target 0.3 --output dropped
+says "it holds no pare flop run"
+# shellcheck disable=SC2086
 run 7 flop run --model model.h5 $flop --target 0.4 --no-projection --mask-rule stretch \
     --guard never --method flop --output missed
 says "more than 0.01 from its target"
@@ -277,6 +295,10 @@ says "no model is within --max-score-drop 0.0005"
 prints '"score_missed":true'
 prints '"target":0.9'
 run 0 flop factorize --model model.h5 --gates gated.h5
+# shellcheck disable=SC2086
+run 2 flop train --model gated.h5 $flop --target 0.3 --output dropped
+says "or name another --output"
+check "no option is named that it has not" [ "$(grep -c overwrite err)" -eq 0 ]
 # shellcheck disable=SC2086
 run 0 flop train --model gated.h5 $flop --target 0.3 --output frozen --freeze 0 --patience 1 \
     --eval-steps 2 --regularization-scale 1e-4
@@ -304,6 +326,7 @@ check "--max-steps is for the masks" [ "$(grep -c '"task_loss"' short/masks/metr
 check "the same model of some matrices" cmp -s some-compact.h5 some/compact-0.2.h5
 # shellcheck disable=SC2086
 for wrong in "--target 1" "--target 0" "--targets 0.5,0.3" "--targets 0.5,x" "--target 0.9999" \
+    "--targets 0.5," "--target 0.4 --freeze 0-" \
     "--target 0.2 --target-of factorised" "--target 0.4 --modules nonsense" \
     "--target 0.4 --drop-layers top:1"; do
     run 2 flop run --model model.h5 $flop $wrong --output nowhere

@@ -360,6 +360,28 @@ static void test_row_states(void **state)
     each(check_row_states);
 }
 
+/* As transformers' padding_idx: that row of the table has no gradient, the others have theirs. */
+static void check_padding(void)
+{
+    const int64_t token = sentences[0].ids[1], width = model->config.hidden_size;
+    const int64_t was = model->config.pad_token_id;
+    const real *row = model->word_embeddings->tensor.grad + token * width;
+    for (int padded = 0; padded < 2; padded++) {
+        model->config.pad_token_id = padded ? token : -1;
+        forget_gradients();
+        run_backward(&training, 0, 2);
+        for (int64_t i = 0; i < width; i++)
+            assert_true((row[i] == 0) == (padded == 1));
+    }
+    model->config.pad_token_id = was;
+}
+
+static void test_padding_token(void **state)
+{
+    (void)state;
+    each(check_padding);
+}
+
 /* ---- memory and errors ---- */
 
 /* Without recording, a layer's memory is given back: twice the layers need no more. */
@@ -450,6 +472,7 @@ int main(void)
         cmocka_unit_test(test_micro_batches_add_up),
         cmocka_unit_test(test_frozen_layers),
         cmocka_unit_test(test_row_states),
+        cmocka_unit_test(test_padding_token),
         cmocka_unit_test(test_evaluation_memory_does_not_grow_with_depth),
         cmocka_unit_test(test_rows_that_tables_lack_are_refused),
         cmocka_unit_test(test_a_model_without_head_is_refused),

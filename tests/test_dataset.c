@@ -285,6 +285,28 @@ static void test_label_numbering_and_headers(void **state)
     expect_labels("a\t\nb\t u \nc\tu\n", "u", 2);
 }
 
+/* A model's names are met in any case, unless two of them differ by it alone. */
+static void test_labels_in_another_case(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"neg", "Pos", "POS", "Other"};
+    static const int want[] = {0, 1, 3, 0};
+    char dir[TEST_PATH], path[TEST_PATH];
+    test_dir_make(dir);
+    test_path(path, dir, "own.tsv");
+    test_text_write(path, "a\tNEG\nb\tPos\nc\tpos\nd\tOTHER\ne\tneg\n");
+    pare_dataset *set = NULL;
+    pare_data_options options = {.task = "classify", .data = path, .text_column = "0",
+                                 .label_column = "1", .label_names = names, .n_labels = 4};
+    assert_ok(pare_dataset_read(&options, &set));
+    assert_int_equal(set->n, 4);
+    assert_int_equal(set->skipped, 1);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(set->examples[i].label, want[i]);
+    pare_dataset_free(set);
+    test_dir_remove(dir);
+}
+
 static void test_folder_of_own_files(void **state)
 {
     (void)state;
@@ -447,6 +469,7 @@ int main(void)
         cmocka_unit_test(test_bad_rows),
         cmocka_unit_test(test_targets),
         cmocka_unit_test(test_label_numbering_and_headers),
+        cmocka_unit_test(test_labels_in_another_case),
         cmocka_unit_test(test_folder_of_own_files),
         cmocka_unit_test(test_too_many_labels),
         cmocka_unit_test(test_task_metrics),

@@ -204,7 +204,7 @@ static const pare_packed *odd_batch(void)
 
 static pare_tensor *run_embed(pare_tape *t, pare_tensor **in, const check *c)
 {
-    return pare_embed(t, c->batch, in[0], in[1], in[2], in[3], in[4], 1e-12, site(c));
+    return pare_embed(t, c->batch, in[0], -1, in[1], in[2], in[3], in[4], 1e-12, site(c));
 }
 
 static void check_embed(void **state)

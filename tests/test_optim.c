@@ -444,6 +444,30 @@ static void test_rows_without_gradients(void **state)
     table_free(resumed);
 }
 
+static void note_index(void *context, int64_t tile)
+{
+    ((int *)context)[tile] = pare_thread_index();
+}
+
+/* A program that links libpare may call it from every thread of a team of its own. */
+static void test_inside_a_team_of_the_callers(void **state)
+{
+    (void)state;
+    enum { CALLERS = 8, PARTS = 3 };
+    int index[CALLERS][PARTS];
+    pare_threads_set(2);
+#pragma omp parallel for num_threads(CALLERS) schedule(static, 1)
+    for (int i = 0; i < CALLERS; i++)
+        pare_parallel(PARTS, note_index, index[i]);
+    for (int i = 0; i < CALLERS; i++)
+        for (int t = 0; t < PARTS; t++)
+            assert_int_equal(index[i][t], 0);
+    pare_parallel(PARTS, note_index, index[0]);
+    for (int t = 0; t < PARTS; t++)
+        assert_in_range(index[0][t], 0, 1);
+    assert_int_equal(pare_thread_index(), 0);
+}
+
 static void test_clipping(void **state)
 {
     (void)state;
@@ -468,6 +492,7 @@ int main(void)
         cmocka_unit_test(test_gradients_that_are_not_finite),
         cmocka_unit_test(test_unknown_optimizer),
         cmocka_unit_test(test_rows_without_gradients),
+        cmocka_unit_test(test_inside_a_team_of_the_callers),
         cmocka_unit_test(test_clipping),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -388,6 +388,19 @@ static void test_help_fits_80_columns(void **state)
     pare_text_free(&page);
 }
 
+/* The defaults of what a command does not take are not those of another command. */
+static void test_options_that_a_command_does_not_take(void **state)
+{
+    (void)state;
+    static const char *const without[] = {"import", "export", "inspect", "verify"};
+    for (size_t i = 0; i < sizeof without / sizeof *without; i++) {
+        pare_options o;
+        assert_ok(pare_options_init(&o, pare_command_find(without[i])));
+        assert_int_equal(o.threads, 0);
+        pare_options_free(&o);
+    }
+}
+
 static int make_folder(void **state)
 {
     (void)state;
@@ -401,6 +414,7 @@ int main(void)
         cmocka_unit_test(test_every_default_is_in_its_range),
         cmocka_unit_test(test_no_command_has_two_rows_of_a_name),
         cmocka_unit_test(test_training_defaults_are_the_documented_ones),
+        cmocka_unit_test(test_options_that_a_command_does_not_take),
         cmocka_unit_test(test_forms_of_an_option),
         cmocka_unit_test(test_numbers_are_read_whole_and_in_range),
         cmocka_unit_test(test_errors_name_the_option_and_the_next_step),

@@ -7,6 +7,7 @@
 #include "tests/run_tree.h"
 
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/file.h"
@@ -248,6 +249,56 @@ static void test_refusals(void **state)
     assert_run(&o, PARE_DIVERGED);
 }
 
+static void copy_file_to(const char *from, const char *to)
+{
+    size_t n;
+    char *bytes = test_file_read(from, &n);
+    test_file_write(to, bytes, n);
+    free(bytes);
+}
+
+/* A teacher is known by its bytes, wherever it lies; so are the examples that are learnt and
+ * scored. */
+static void test_files_that_changed(void **state)
+{
+    (void)state;
+    char run[TEST_PATH], from[TEST_PATH], teacher[TEST_PATH], moved[TEST_PATH], data[TEST_PATH],
+        corpus[TEST_PATH];
+    test_path(run, home, "changed");
+    test_path(from, reference, "best.h5");
+    test_path(teacher, home, "teacher.h5");
+    test_path(moved, home, "moved.h5");
+    test_path(data, home, "other");
+    test_path(corpus, data, "SST-2");
+    copy_file_to(from, teacher);
+    assert_int_equal(mkdir(data, 0777), 0);
+    assert_ok(pare_demo_corpus_write(corpus, TRAIN, DEV, 5));
+    pare_train_options o = options(run);
+    o.max_steps = 5;
+    o.teacher = teacher;
+    o.distill_weight = 0.5;
+    o.data = data;
+    assert_run(&o, PARE_OK);
+    o.resume = true;
+    assert_int_equal(rename(teacher, moved), 0);
+    o.teacher = moved;
+    assert_run(&o, PARE_OK);
+    test_path(from, reference, "last.h5");
+    copy_file_to(from, moved);
+    assert_run(&o, PARE_USAGE);
+    test_path(from, reference, "best.h5");
+    copy_file_to(from, moved);
+    assert_run(&o, PARE_OK);
+    test_path(from, corpus, "dev.tsv");
+    char *text = test_file_read(from, NULL), longer[200];
+    FILE *file = fopen(from, "a");
+    snprintf(longer, sizeof longer, "%s", strchr(text, '\n') + 1);
+    *(strchr(longer, '\n') + 1) = '\0'; /* its first row once more */
+    assert_true(file && fputs(longer, file) >= 0 && fclose(file) == 0);
+    free(text);
+    assert_run(&o, PARE_USAGE);
+}
+
 /* ---- what is not finite ---- */
 
 enum { POISONED = 12 };
@@ -455,6 +506,7 @@ int main(void)
         cmocka_unit_test(test_resume_at_every_step),
         cmocka_unit_test(test_second_interrupt),
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_files_that_changed),
         cmocka_unit_test(test_what_is_not_finite_is_found_at_once),
         cmocka_unit_test(test_each_tensor),
         cmocka_unit_test(test_what_the_loss_does_not_see_is_not_saved),
