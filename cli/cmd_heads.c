@@ -46,7 +46,6 @@ struct study {
 
 /* ---- what they print ---- */
 
-
 /* One line a head, of the members that people compare. */
 static void print_heads(const pare_json *list)
 {
@@ -57,6 +56,8 @@ static void print_heads(const pare_json *list)
                  (long long)pare_json_get_int(one, "head", -1));
         if (importance)
             pare_out("  importance %.6g\n", pare_json_as_double(importance, 0));
+        else if (!pare_json_is_number(pare_json_get(one, "difference")))
+            pare_out("  undefined\n");
         else
             pare_out("  %+.4f  [%+.4f, %+.4f]  %s\n", pare_json_get_double(one, "difference", 0),
                      pare_json_get_double(one, "low", 0), pare_json_get_double(one, "high", 0),

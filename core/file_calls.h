@@ -1,4 +1,4 @@
-/* file_calls.h: the system calls on files, for core/file.c, core/folder.c, and between fork and exec.
+/* file_calls.h: the system calls on files: for core/file.c, core/folder.c, and after a fork.
  *
  * What a signal interrupts goes on; what does half of its work does the rest. Results are those of
  * the calls themselves, with errno set. */

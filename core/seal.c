@@ -153,23 +153,6 @@ static pare_status fail_version(const char *path, uint64_t version)
     return pare_hint(PARE_INPUT, "use the pare that wrote it, or a newer one");
 }
 
-pare_status pare_seal_crc(const char *path, uint32_t *crc)
-{
-    char seal[PARE_SEAL_SIZE] = "";
-    pare_input *in = NULL;
-    uint64_t stated = 0;
-    PARE_TRY(pare_input_open(path, &in));
-    const pare_status status = pare_input_size(in) < sizeof seal
-                                   ? PARE_OK : pare_input_read_at(in, 0, seal, sizeof seal);
-    pare_input_close(in);
-    PARE_TRY(status);
-    if (memcmp(seal, MAGIC, strlen(MAGIC)) != 0 ||
-        !read_digits(seal + CRC_AT, CRC_DIGITS, 16, &stated))
-        return pare_fail(PARE_INPUT, "%s: not a pare file", path);
-    *crc = (uint32_t)stated;
-    return PARE_OK;
-}
-
 static pare_status fail_damaged(void)
 {
     return pare_hint(PARE_INPUT, "the file is damaged: take another copy of it, or make it again");

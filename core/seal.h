@@ -23,9 +23,6 @@ typedef struct pare_extent {
  * The extents are in the order of their places and do not overlap. */
 pare_status pare_seal_write(pare_output *out, const pare_extent *extents, size_t n_extents);
 
-/* The CRC-32 that a file's seal tells, unchecked. PARE_INPUT: it has no seal. */
-pare_status pare_seal_crc(const char *path, uint32_t *crc);
-
 /* Checks a whole file against its seal: PARE_INPUT, saying what is wrong. */
 pare_status pare_seal_check(const pare_input *in, const char *path);
 

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/checksum.h"
 #include "core/status.h"
 
 /* ---- The tensors of a BERT, in the order and under the names of Hugging Face ---- */
@@ -390,6 +391,16 @@ int64_t pare_model_parameters(const pare_model *model)
     for (int i = 0; i < model->n_params; i++)
         sum += pare_tensor_size(&model->params[i]->tensor);
     return sum;
+}
+
+uint32_t pare_model_crc(const pare_model *model)
+{
+    uint32_t crc = 0;
+    for (int i = 0; i < model->n_params; i++) {
+        const pare_tensor *x = &model->params[i]->tensor;
+        crc = pare_crc32(crc, x->data, (size_t)pare_tensor_size(x) * sizeof(real));
+    }
+    return crc;
 }
 
 /* Matrices of the layers: 84,934,656 in BERT-base. No biases, LayerNorm, embeddings or pooler. */

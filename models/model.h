@@ -106,6 +106,9 @@ const pare_param *pare_model_not_finite(const pare_model *model);
 /* PARE_DIVERGED, naming that tensor: asked before a model is saved. */
 pare_status pare_model_check_finite(const pare_model *model);
 
+/* CRC-32 of all weights, in the order of params. */
+uint32_t pare_model_crc(const pare_model *model);
+
 /* Numbers of weights: all, and those of the encoder's matrices alone (what pruning counts). */
 int64_t pare_model_parameters(const pare_model *model);
 int64_t pare_model_encoder_parameters(const pare_model *model);

@@ -6,8 +6,17 @@
 
 #include "core/memory.h"
 #include "core/real.h"
-#include "core/seal.h"
+#include "models/model_file.h"
 #include "tasks/layer_study.h"
+
+/* Of a model that cannot be opened nothing: it fails where it is used. */
+static void add_weights(pare_json *r, const char *key, const char *path)
+{
+    pare_model *model = NULL;
+    if (pare_model_open(path, &model) == PARE_OK)
+        pare_json_set_int(r, key, pare_model_crc(model));
+    pare_model_free(model);
+}
 
 void pare_recipe_add_training(pare_json *r, const pare_train_options *o)
 {
@@ -32,10 +41,8 @@ void pare_recipe_add_training(pare_json *r, const pare_train_options *o)
     pare_json_set_string(r, "precision", o->precision);
     pare_json_set_string(r, "numbers", PARE_REAL_NAME);
     if (o->teacher) {
-        uint32_t crc;
         pare_json_set_string(r, "teacher", o->teacher);
-        if (pare_seal_crc(o->teacher, &crc) == PARE_OK) /* if not, it cannot be opened either */
-            pare_json_set_int(r, "teacher (crc32)", crc);
+        add_weights(r, "teacher (crc32)", o->teacher);
         pare_json_set_double(r, "distill_weight", o->distill_weight);
     }
 }

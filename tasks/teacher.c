@@ -7,7 +7,6 @@
 #include "core/elementary.h"
 #include "core/file.h"
 #include "core/gemm.h"
-#include "core/seal.h"
 #include "models/model_file.h"
 #include "tasks/head.h"
 
@@ -43,13 +42,11 @@ static void soften(const pare_training *t, const real *logits, double *answers)
 
 /* ---- the file ---- */
 
-/* What the answers depend on: the teacher's file, the examples, the kernels. */
-static pare_status keep(const pare_training *t, const real *logits)
+/* What the answers depend on: the teacher's weights, the examples, the kernels. */
+static pare_status keep(const pare_training *t, uint32_t teacher, const real *logits)
 {
-    uint32_t crc;
-    PARE_TRY(pare_seal_crc(t->options->teacher, &crc));
     const pare_attribute attributes[] = {
-        {.name = "teacher.crc32", .type = PARE_ATTR_INT, .integer = crc},
+        {.name = "teacher.crc32", .type = PARE_ATTR_INT, .integer = teacher},
         {.name = "teacher.kernels", .type = PARE_ATTR_STRING, .string = pare_gemm_path()},
         {.name = "teacher.examples", .type = PARE_ATTR_INT,
          .integer = pare_encoded_crc(&t->encoded)}};
@@ -58,18 +55,16 @@ static pare_status keep(const pare_training *t, const real *logits)
 }
 
 /* *found: the file has the answers of this teacher to these examples. */
-static pare_status read_kept(const pare_training *t, real *logits, bool *found)
+static pare_status read_kept(const pare_training *t, uint32_t teacher, real *logits, bool *found)
 {
     const char *path = t->options->answers;
     pare_store *store = NULL;
-    uint32_t crc;
     *found = false;
-    PARE_TRY(pare_seal_crc(t->options->teacher, &crc));
     if (!path || !pare_path_exists(path) || pare_store_open(path, &store) != PARE_OK)
         return PARE_OK; /* a damaged file is made anew */
     const pare_array *a = pare_store_find(store, array_name);
     *found = a && a->rank == 2 && a->shape[0] == t->encoded.n && a->shape[1] == t->n_labels &&
-             pare_store_int(store, "teacher.crc32", -1) == crc &&
+             pare_store_int(store, "teacher.crc32", -1) == teacher &&
              strcmp(pare_store_string(store, "teacher.kernels", ""), pare_gemm_path()) == 0 &&
              pare_store_int(store, "teacher.examples", -1) == pare_encoded_crc(&t->encoded);
     const pare_status status =
@@ -99,17 +94,22 @@ static pare_status answer(const pare_training *t, pare_model *teacher, pare_aren
     return status;
 }
 
+/* The kept answers, or new ones. (A head's rows may be put into another order on the way.) */
 static pare_status ask(const pare_training *t, real *logits)
 {
     pare_model *teacher = NULL;
+    bool found = false;
+    PARE_TRY(pare_model_open(t->options->teacher, &teacher));
+    const uint32_t crc = pare_model_crc(teacher);
+    pare_status status = read_kept(t, crc, logits, &found);
     pare_arena *arena = pare_arena_new("teacher");
-    pare_status status = arena ? pare_model_open(t->options->teacher, &teacher) : PARE_MEMORY;
-    if (status == PARE_OK)
-        status = answer(t, teacher, arena, logits);
+    if (status == PARE_OK && !found)
+        status = arena ? answer(t, teacher, arena, logits) : PARE_MEMORY;
     pare_model_free(teacher);
     pare_arena_free(arena);
-    return status == PARE_OK && t->options->answers && !t->options->dry_run ? keep(t, logits)
-                                                                           : status;
+    if (status != PARE_OK || found || !t->options->answers || t->options->dry_run)
+        return status;
+    return keep(t, crc, logits);
 }
 
 pare_status pare_teacher_answers(pare_training *t)
@@ -117,10 +117,7 @@ pare_status pare_teacher_answers(pare_training *t)
     const size_t n = (size_t)(t->encoded.n * t->n_labels);
     real *logits = pare_malloc(n * sizeof *logits);
     double *answers = pare_arena_alloc(t->arena, n * sizeof *answers);
-    bool found = false;
-    pare_status status = logits && answers ? read_kept(t, logits, &found) : PARE_MEMORY;
-    if (status == PARE_OK && !found)
-        status = ask(t, logits);
+    pare_status status = logits && answers ? ask(t, logits) : PARE_MEMORY;
     if (status == PARE_OK)
         soften(t, logits, answers);
     pare_free(logits);

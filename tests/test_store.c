@@ -392,7 +392,7 @@ static void test_hostile_files_are_refused(void **state)
         {"external-data", "model/a: stored in another file"},
         {"virtual", "model/a: stored in chunks"},
         {"chunked", "model/a: stored in chunks"},
-        {"deflated", "model/a: stored in chunks"},
+        {"deflated", "model/a: stored compressed"},
         {"compact", "model/a: stored in chunks"},
         {"unallocated", "model/a: 0 bytes are stored for it, its shape takes 24"},
         {"huge", "model/a: 0 bytes are stored for it"},
