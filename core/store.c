@@ -376,11 +376,11 @@ static herr_t scan_group(scanner *s, const char *name, hid_t group)
 static herr_t check_header(scanner *s, hid_t at, const char *name)
 {
     enum { PLACES_ELSEWHERE = 7, FILTERS = 11 };
-    static const uint64_t written = 0x21156f; /* 0 to 3, 5, 6, 8, 10, 12, 16 and 21 */
+    static const uint64_t known = 0x61156f; /* 0 to 3, 5, 6, 8, 10, 12, 16, 21, 22 (links) */
     H5O_info_t info;
     if (H5Oget_info_by_name2(at, name, &info, H5O_INFO_HDR, H5P_DEFAULT) < 0)
         return -1;
-    const uint64_t others = info.hdr.mesg.present & ~written;
+    const uint64_t others = info.hdr.mesg.present & ~known;
     if (others >> PLACES_ELSEWHERE & 1)
         return refuse(s, name, "stored in another file");
     if (others >> FILTERS & 1)
