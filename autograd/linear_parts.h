@@ -8,13 +8,15 @@
 #include "autograd/tape.h"
 #include "core/kernels.h"
 
-/* y[rows,out] = act(x)·wᵀ + bias, w[out,in], bias NULL or [out]. */
-void pare_product(pare_tape *t, real *y, const real *x, pare_activation act, const pare_tensor *w,
-                  const real *bias, int64_t rows);
+/* The rows of act(x): x itself, or a copy in scratch. */
+const real *pare_activated(pare_tape *t, const pare_tensor *x, pare_activation act);
 
-/* dw[out,in] (+)= dyᵀ·act(x) for x[rows,in], dy[rows,out]. */
-void pare_weight_grad(pare_tape *t, pare_tensor *w, const real *dy, const real *x,
-                      pare_activation act, int64_t rows);
+/* y[rows,out] = x·wᵀ + bias, w[out,in], bias NULL or [out]. */
+void pare_product(pare_tape *t, real *y, const real *x, const pare_tensor *w, const real *bias,
+                  int64_t rows);
+
+/* dw[out,in] (+)= dyᵀ·a for a[rows,in], dy[rows,out]. */
+void pare_weight_grad(pare_tape *t, pare_tensor *w, const real *dy, const real *a, int64_t rows);
 
 /* da[rows,in] = or += dy·w for dy[rows,out]. */
 void pare_input_product(pare_tape *t, real *da, const real *dy, const pare_tensor *w, int64_t rows,

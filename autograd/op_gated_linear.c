@@ -176,9 +176,9 @@ pare_tensor *pare_gated_linear(pare_tape *t, pare_tensor *x, pare_activation act
         return t->status == PARE_OK ? pare_tape_fail(t, PARE_MEMORY) : NULL;
     a.h = h->data;
     const pare_mark mark = pare_arena_mark(t->scratch);
-    pare_product(t, h->data, x->data, act, &a.p, NULL, rows);
+    pare_product(t, h->data, pare_activated(t, x, act), &a.p, NULL, rows);
     pare_arena_release(t->scratch, mark);
-    pare_product(t, y->data, gated(t, &a, rows), PARE_ACT_NONE, &a.q, b ? b->data : NULL, rows);
+    pare_product(t, y->data, gated(t, &a, rows), &a.q, b ? b->data : NULL, rows);
     pare_arena_release(t->scratch, mark);
     return pare_tape_record(t, PARE_OP_gated_linear, y, (pare_tensor *[]){x, p, z, q, b}, 5, &a,
                             sizeof a);
@@ -205,15 +205,14 @@ static void gate_grad(pare_tape *t, pare_tensor *z, const active *a, const real 
 }
 
 /* The gradient of a gathered factor, in scratch. */
-static bool few_grad(pare_tape *t, pare_tensor *few, const real *dy, const real *x,
-                     pare_activation act, int64_t rows)
+static bool few_grad(pare_tape *t, pare_tensor *few, const real *dy, const real *x, int64_t rows)
 {
     few->grad = pare_tape_scratch(t, (size_t)pare_tensor_size(few) * sizeof(real));
     few->needs_grad = true;
     few->has_grad = false;
     if (!few->grad)
         return false;
-    pare_weight_grad(t, few, dy, x, act, rows);
+    pare_weight_grad(t, few, dy, x, rows);
     return t->status == PARE_OK;
 }
 
@@ -223,11 +222,10 @@ static void q_grad(pare_tape *t, pare_tensor *q, const active *a, const real *dy
     pare_tensor few = a->q;
     bool add;
     if (!a->rank) {
-        pare_weight_grad(t, q, dy, hz, PARE_ACT_NONE, rows);
+        pare_weight_grad(t, q, dy, hz, rows);
         return;
     }
-    const bool made = few_grad(t, &few, dy, hz, PARE_ACT_NONE, rows);
-    real *dq = made ? pare_tape_gradient(t, q, &add) : NULL;
+    real *dq = few_grad(t, &few, dy, hz, rows) ? pare_tape_gradient(t, q, &add) : NULL;
     if (!dq)
         return;
     columns_args columns = {few.grad, dq, a->rank, q->rows, a->n, q->cols, add};
@@ -240,10 +238,10 @@ static void p_grad(pare_tape *t, pare_tensor *p, const active *a, const real *dh
     pare_tensor few = a->p;
     bool add;
     if (!a->rank) {
-        pare_weight_grad(t, p, dh, x, a->act, rows);
+        pare_weight_grad(t, p, dh, x, rows);
         return;
     }
-    real *dp = few_grad(t, &few, dh, x, a->act, rows) ? pare_tape_gradient(t, p, &add) : NULL;
+    real *dp = few_grad(t, &few, dh, x, rows) ? pare_tape_gradient(t, p, &add) : NULL;
     if (!dp)
         return;
     if (!add)
@@ -273,7 +271,7 @@ void pare_gated_linear_grad(pare_tape *t, const pare_node *node)
     }
     pare_arena_release(t->scratch, mark);
     if (p->needs_grad && dh && t->status == PARE_OK)
-        p_grad(t, p, a, dh, x->data, rows);
+        p_grad(t, p, a, dh, pare_activated(t, x, a->act), rows);
     pare_arena_release(t->scratch, mark);
     if (dh && t->status == PARE_OK)
         pare_input_grad(t, x, a->act, dh, &a->p);

@@ -66,18 +66,28 @@ void pare_activate_grad(pare_tape *t, const pare_node *node)
 
 /* ---- linear ---- */
 
-void pare_product(pare_tape *t, real *y, const real *x, pare_activation act, const pare_tensor *w,
-                  const real *bias, int64_t rows)
+const real *pare_activated(pare_tape *t, const pare_tensor *x, pare_activation act)
 {
-    const pare_operand a = {.data = x, .stride = w->cols, .activation = act};
-    const pare_operand b = {.data = w->data, .stride = w->cols, .transposed = true};
+    if (act == PARE_ACT_NONE)
+        return x->data;
+    real *a = pare_tape_scratch(t, (size_t)pare_tensor_size(x) * sizeof(real));
+    if (a)
+        activate_rows(a, NULL, x, act, false);
+    return a;
+}
+
+void pare_product(pare_tape *t, real *y, const real *x, const pare_tensor *w, const real *bias,
+                    int64_t rows)
+{
     void *workspace = pare_tape_scratch(t, pare_gemm_workspace(rows, w->rows, w->cols));
     if (!workspace || !x)
         return;
     if (w->packed && !t->mode.recording)
-        pare_gemm_packed(y, w->rows, a, w->packed, rows, w->rows, w->cols, bias, workspace);
+        pare_gemm_packed(y, w->rows, x, w->cols, w->packed, rows, w->rows, w->cols, bias,
+                         workspace);
     else
-        pare_gemm(y, w->rows, a, b, rows, w->rows, w->cols, false, bias, workspace);
+        pare_gemm(y, w->rows, x, w->cols, false, w->data, w->cols, true, rows, w->rows, w->cols,
+                  false, bias, workspace);
 }
 
 pare_tensor *pare_linear(pare_tape *t, pare_tensor *x, pare_activation act, pare_tensor *w,
@@ -94,7 +104,7 @@ pare_tensor *pare_linear(pare_tape *t, pare_tensor *x, pare_activation act, pare
     pare_tensor *y = pare_tape_output(t, x->rows, w->rows, needs_grad);
     const pare_mark mark = pare_arena_mark(t->scratch);
     if (y)
-        pare_product(t, y->data, x->data, act, w, b ? b->data : NULL, x->rows);
+        pare_product(t, y->data, pare_activated(t, x, act), w, b ? b->data : NULL, x->rows);
     pare_arena_release(t->scratch, mark);
     if (t->status != PARE_OK)
         return NULL;
@@ -133,28 +143,25 @@ static void sum_rows(pare_tape *t, real *out, const real *x, int64_t rows, int64
         pare_kernels_get()->add(out, args.partial + i * cols, cols);
 }
 
-void pare_weight_grad(pare_tape *t, pare_tensor *w, const real *dy, const real *x,
-                      pare_activation act, int64_t rows)
+void pare_weight_grad(pare_tape *t, pare_tensor *w, const real *dy, const real *a, int64_t rows)
 {
-    const pare_operand a = {.data = dy, .stride = w->rows, .transposed = true};
-    const pare_operand b = {.data = x, .stride = w->cols, .activation = act};
     bool add;
     real *dw = pare_tape_gradient(t, w, &add);
     void *workspace =
-        dw && x ? pare_tape_scratch(t, pare_gemm_workspace(w->rows, w->cols, rows)) : NULL;
+        dw && a ? pare_tape_scratch(t, pare_gemm_workspace(w->rows, w->cols, rows)) : NULL;
     if (workspace)
-        pare_gemm(dw, w->cols, a, b, w->rows, w->cols, rows, add, NULL, workspace);
+        pare_gemm(dw, w->cols, dy, w->rows, true, a, w->cols, false, w->rows, w->cols, rows, add,
+                  NULL, workspace);
 }
 
 void pare_input_product(pare_tape *t, real *da, const real *dy, const pare_tensor *w,
-                        int64_t rows, bool add)
+                          int64_t rows, bool add)
 {
-    const pare_operand a = {.data = dy, .stride = w->rows};
-    const pare_operand b = {.data = w->data, .stride = w->cols};
     void *workspace =
         da ? pare_tape_scratch(t, pare_gemm_workspace(rows, w->cols, w->rows)) : NULL;
     if (workspace)
-        pare_gemm(da, w->cols, a, b, rows, w->cols, w->rows, add, NULL, workspace);
+        pare_gemm(da, w->cols, dy, w->rows, false, w->data, w->cols, false, rows, w->cols, w->rows,
+                  add, NULL, workspace);
 }
 
 void pare_input_grad(pare_tape *t, pare_tensor *x, pare_activation act, const real *dy,
@@ -188,7 +195,7 @@ void pare_linear_grad(pare_tape *t, const pare_node *node)
     const pare_mark mark = pare_arena_mark(t->scratch);
     pare_bias_grad(t, node->in[2], dy, x->rows);
     if (w->needs_grad)
-        pare_weight_grad(t, w, dy, x->data, act, x->rows);
+        pare_weight_grad(t, w, dy, pare_activated(t, x, act), x->rows);
     pare_arena_release(t->scratch, mark);
     pare_input_grad(t, x, act, dy, w);
     pare_arena_release(t->scratch, mark);

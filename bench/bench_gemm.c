@@ -27,15 +27,15 @@ typedef struct layer {
 static void product(const layer *l, int kind)
 {
     int64_t t = l->tokens, in = l->in, out = l->out;
-    const pare_operand x = {.data = l->x, .stride = in}, w = {.data = l->w, .stride = in};
-    const pare_operand y = {.data = l->y, .stride = out};
-    const pare_operand wt = {l->w, in, .transposed = true}, yt = {l->y, out, .transposed = true};
     if (kind == 0)
-        pare_gemm(l->y, out, x, wt, t, out, in, false, NULL, l->workspace);
+        pare_gemm(l->y, out, l->x, in, false, l->w, in, true, t, out, in, false, NULL,
+                  l->workspace);
     else if (kind == 1)
-        pare_gemm(l->x, in, y, w, t, in, out, false, NULL, l->workspace);
+        pare_gemm(l->x, in, l->y, out, false, l->w, in, false, t, in, out, false, NULL,
+                  l->workspace);
     else
-        pare_gemm(l->w, in, yt, x, out, in, t, true, NULL, l->workspace);
+        pare_gemm(l->w, in, l->y, out, true, l->x, in, false, out, in, t, true, NULL,
+                  l->workspace);
 }
 
 static size_t workspace_size(const layer *l)

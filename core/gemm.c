@@ -33,7 +33,6 @@ typedef struct side {
     const real *from;
     int64_t stride;
     bool along; /* k runs along memory */
-    pare_activation activation;
     int64_t count;
     int64_t panel; /* rows or columns of a panel */
     int64_t task;  /* ... of a task, whole panels */
@@ -54,8 +53,6 @@ typedef struct product {
     real *packed_shared; /* [blocks of k][panels][depth][panel], unless the caller has it */
     real *packed_own;    /* one task's block, for each thread */
     int64_t packed_own_size;
-    real *activated; /* what is about to be packed, for each thread */
-    int64_t activated_size;
     int64_t pack_tiles;        /* of phase 1 */
     _Atomic int64_t next_step; /* of both phases */
     _Atomic int64_t packed;    /* tiles of phase 1 that are done */
@@ -95,10 +92,9 @@ static int64_t block_depth(const pare_gemm_kernels *with, int64_t k)
 
 /* What a task takes, in the time of one multiplication an element of C: its tile, packing its own
  * side, and fetching the shared one (the last two measured, about). */
-static double task_cost(const side *s, int64_t own, int64_t shared)
+static double task_cost(int64_t own, int64_t shared)
 {
-    const int64_t packing = s->activation == PARE_ACT_NONE ? 12 : 60;
-    return (double)(own * shared + packing * own + 8 * shared);
+    return (double)(own * shared + 12 * own + 8 * shared);
 }
 
 /* The sizes that end first, if `threads` take tasks in turn. */
@@ -113,7 +109,7 @@ static void cut_tasks(side *own, side *shared, int64_t own_max, int threads)
         const int64_t parts = ceiling(shared->count, shared_task);
         for (int64_t own_task = most; own_task > 0; own_task -= own->panel) {
             const int64_t rounds = ceiling(parts * ceiling(own->count, own_task), threads);
-            const double cost = (double)rounds * task_cost(own, own_task, shared_task);
+            const double cost = (double)rounds * task_cost(own_task, shared_task);
             if (cost >= best)
                 continue;
             best = cost;
@@ -144,33 +140,15 @@ static task task_at(const product *p, int64_t number)
 
 /* ---- Phase 1: packing the shared side ---- */
 
-static int64_t pack_group(int64_t panel)
-{
-    return round_up(PACK_GROUP, panel);
-}
-
-/* A part of a side as its matrix has it, put through the activation: rows one after the other. */
-static void activate(const side *s, real *to, const real *from, int64_t rows, int64_t width)
-{
-    for (int64_t r = 0; r < rows; r++)
-        pare_kernels_get()->activate(to + r * width, from + r * s->stride, width, s->activation);
-}
-
-static void pack(const product *p, const side *s, real *to, int64_t start, int64_t count,
-                 int64_t k0, int64_t depth)
+static void pack(const side *s, real *to, int64_t start, int64_t count, int64_t k0, int64_t depth)
 {
     const real *from = s->from + (s->along ? start * s->stride + k0 : k0 * s->stride + start);
-    if (s->activation == PARE_ACT_NONE) {
-        s->pack(to, from, s->stride, s->along, count, depth);
-        return;
-    }
-    real *activated = p->activated + pare_thread_index() * p->activated_size;
-    const int64_t group = pack_group(s->panel);
-    for (int64_t i = 0; i < count; i += group) {
-        const int64_t n = smaller(group, count - i), width = s->along ? depth : n;
-        activate(s, activated, from + i * (s->along ? s->stride : 1), s->along ? n : depth, width);
-        s->pack(to + i * packed_depth(p->with, depth), activated, width, s->along, n, depth);
-    }
+    s->pack(to, from, s->stride, s->along, count, depth);
+}
+
+static int64_t pack_group(const side *s)
+{
+    return round_up(PACK_GROUP, s->panel);
 }
 
 /* Where, in the packed shared side, a block of k begins at a panel's first row or column. */
@@ -182,17 +160,17 @@ static int64_t place_of(const product *p, int64_t start, int64_t k0)
 
 static int64_t count_pack_tiles(const product *p)
 {
-    return ceiling(p->shared->count, pack_group(p->shared->panel)) * ceiling(p->k, p->depth);
+    return ceiling(p->shared->count, pack_group(p->shared)) * ceiling(p->k, p->depth);
 }
 
 static void pack_shared_tile(void *context, int64_t tile)
 {
     const product *p = context;
     const side *s = p->shared;
-    int64_t group = pack_group(s->panel), groups = ceiling(s->count, group);
+    int64_t group = pack_group(s), groups = ceiling(s->count, group);
     int64_t k0 = tile / groups * p->depth, start = tile % groups * group;
-    pack(p, s, p->packed_shared + place_of(p, start, k0), start, smaller(group, s->count - start),
-         k0, smaller(p->depth, p->k - k0));
+    pack(s, p->packed_shared + place_of(p, start, k0), start, smaller(group, s->count - start), k0,
+         smaller(p->depth, p->k - k0));
 }
 
 /* ---- Phase 2: the tasks ---- */
@@ -202,8 +180,7 @@ typedef struct block {
     const product *p;
     task t;
     const real *a, *b; /* packed panels of the task's rows and columns */
-    int64_t lda;       /* 0, or A's rows lie so far apart, not packed */
-    int64_t depth;     /* packed */
+    int64_t depth; /* packed */
     bool first;
 } block;
 
@@ -216,8 +193,8 @@ static void run_tile(const block *k, int64_t i, int64_t j, int64_t share, int64_
     pare_gemm_tile tile = {
         .c = p->c + (t->i0 + i) * p->ldc + t->j0 + j,
         .ldc = p->ldc,
-        .a = k->a + i * (k->lda ? k->lda : k->depth),
-        .lda = k->lda,
+        .a = k->a + i * (p->direct ? p->a.stride : k->depth),
+        .lda = p->direct ? p->a.stride : 0,
         .b = k->b + j * k->depth,
         .depth = k->depth,
         .rows = smaller(p->a.panel, t->rows - i),
@@ -253,23 +230,14 @@ static void await_shared(product *p)
             sched_yield();
 }
 
-/* The own side's part of one block of k; *lda as in a block. */
-static const real *own_part(const product *p, int64_t start, int64_t count, int64_t k0,
-                            int64_t *lda)
+/* The own side's part of one block of k. */
+static const real *own_part(const product *p, int64_t start, int64_t count, int64_t k0)
 {
     const side *s = p->own;
-    const real *from = s->from + start * s->stride + k0;
-    const int64_t depth = smaller(p->depth, p->k - k0);
+    if (p->direct)
+        return s->from + start * s->stride + k0;
     real *own = p->packed_own + pare_thread_index() * p->packed_own_size;
-    *lda = p->direct ? s->stride : 0;
-    if (p->direct && s->activation == PARE_ACT_NONE)
-        return from;
-    if (p->direct) {
-        *lda = depth;
-        activate(s, own, from, count, depth);
-    } else {
-        pack(p, s, own, start, count, k0, depth);
-    }
+    pack(s, own, start, count, k0, smaller(p->depth, p->k - k0));
     return own;
 }
 
@@ -283,8 +251,8 @@ static void run_task(product *p, int64_t number)
         k.first = k0 == 0;
         const real *shared =
             packed_shared + place_of(p, own_a ? k.t.j0 : k.t.i0, k0);
-        const real *own = own_a ? own_part(p, k.t.i0, k.t.rows, k0, &k.lda)
-                                : own_part(p, k.t.j0, k.t.columns, k0, &k.lda);
+        const real *own = own_a ? own_part(p, k.t.i0, k.t.rows, k0)
+                                : own_part(p, k.t.j0, k.t.columns, k0);
         k.a = own_a ? own : shared;
         k.b = own_a ? shared : own;
         if (k.first)
@@ -354,33 +322,22 @@ static int64_t own_size(const pare_gemm_kernels *with, int64_t count, int64_t pa
                         packed_depth(with, block_depth(with, k)), 16);
 }
 
-static int64_t activated_size(const pare_gemm_kernels *with, int64_t k)
-{
-    const int64_t panel = with->rows > with->columns ? with->rows : with->columns;
-    return round_up(pack_group(panel) * block_depth(with, k), 16);
-}
-
 size_t pare_gemm_workspace(int64_t m, int64_t n, int64_t k)
 {
     const pare_gemm_kernels *with = pare_gemm_kernels_get();
-    if (pare_gemm_by_blis())
-        return 64 + (size_t)((m > n ? m : n) * k) * sizeof(real); /* an activated operand */
     const int64_t own_a = pare_threads() * own_size(with, m, with->rows, k);
     const int64_t own_b = pare_threads() * own_size(with, n, with->columns, k);
     const int64_t elements = m > n ? shared_size(with, n, with->columns, k) + own_a
                                    : shared_size(with, m, with->rows, k) + own_b;
     /* own_a alone is for pare_gemm_packed */
-    const int64_t most = (elements > own_a ? elements : own_a) +
-                         pare_threads() * activated_size(with, k);
-    return 64 + (size_t)most * sizeof(real);
+    const int64_t most = elements > own_a ? elements : own_a;
+    return 64 + (pare_gemm_by_blis() ? 0 : (size_t)most * sizeof(real));
 }
 
 static void run_packed(product *p, void *workspace, bool serial)
 {
     const side *shared = p->shared;
-    p->activated = (real *)(((uintptr_t)workspace + 63) & ~(uintptr_t)63);
-    p->activated_size = activated_size(p->with, p->k);
-    p->packed_shared = p->activated + pare_threads() * p->activated_size;
+    p->packed_shared = (real *)(((uintptr_t)workspace + 63) & ~(uintptr_t)63);
     p->packed_own = p->packed_shared;
     if (!shared->packed)
         p->packed_own += shared_size(p->with, shared->count, shared->panel, p->k);
@@ -399,32 +356,6 @@ static product product_of(real *c, int64_t ldc, int64_t m, int64_t n, int64_t k,
                      .b = {.count = n, .panel = with->columns, .pack = with->pack_b}};
 }
 
-typedef struct copy_args {
-    const side *from;
-    real *to;
-    int64_t width;
-} copy_args;
-
-static void activate_row(void *context, int64_t row)
-{
-    const copy_args *c = context;
-    activate(c->from, c->to + row * c->width, c->from->from + row * c->from->stride, 1, c->width);
-}
-
-/* BLIS packs for itself: it gets a copy of an operand that has an activation. */
-static void run_blis(product *p, void *workspace, bool serial)
-{
-    side *s = p->a.activation == PARE_ACT_NONE ? &p->b : &p->a;
-    const copy_args copy = {s, workspace, s->along ? p->k : s->count};
-    if (s->activation != PARE_ACT_NONE) {
-        pare_parallel(s->along ? s->count : p->k, activate_row, (void *)(uintptr_t)&copy);
-        s->from = copy.to;
-        s->stride = copy.width;
-    }
-    pare_blis_start();
-    run_tiles(serial, count_tasks(p), run_blis_task, p);
-}
-
 static void run_product(product *p, void *workspace)
 {
     const int64_t m = p->a.count, n = p->b.count;
@@ -441,27 +372,26 @@ static void run_product(product *p, void *workspace)
     cut_tasks(p->own, p->shared, pare_gemm_by_blis() ? BLIS_MAX : OWN_MAX,
               serial ? 1 : pare_threads());
     p->direct = p->with->direct && p->own == &p->a && p->a.along && n <= DIRECT_MAX;
-    if (pare_gemm_by_blis())
-        run_blis(p, workspace, serial);
-    else
+    if (pare_gemm_by_blis()) {
+        pare_blis_start();
+        run_tiles(serial, count_tasks(p), run_blis_task, p);
+    } else {
         run_packed(p, workspace, serial);
+    }
 }
 
-static void set_operand(side *s, pare_operand x, bool along)
-{
-    s->from = x.data;
-    s->stride = x.stride;
-    s->along = along;
-    s->activation = x.activation;
-}
-
-void pare_gemm(real *c, int64_t ldc, pare_operand a, pare_operand b, int64_t m, int64_t n,
-               int64_t k, bool accumulate, const real *bias, void *workspace)
+void pare_gemm(real *c, int64_t ldc, const real *a, int64_t lda, bool a_transposed, const real *b,
+               int64_t ldb, bool b_transposed, int64_t m, int64_t n, int64_t k, bool accumulate,
+               const real *bias, void *workspace)
 {
     product p = product_of(c, ldc, m, n, k, bias);
     p.accumulate = accumulate;
-    set_operand(&p.a, a, !a.transposed);
-    set_operand(&p.b, b, b.transposed);
+    p.a.from = a;
+    p.a.stride = lda;
+    p.a.along = !a_transposed;
+    p.b.from = b;
+    p.b.stride = ldb;
+    p.b.along = b_transposed;
     run_product(&p, workspace);
 }
 
@@ -476,17 +406,21 @@ size_t pare_gemm_packed_size(int64_t n, int64_t k)
 void pare_gemm_pack_b(real *packed, const real *b, int64_t ldb, int64_t n, int64_t k)
 {
     product p = product_of(NULL, 0, 0, n, k, NULL);
-    set_operand(&p.b, (pare_operand){.data = b, .stride = ldb}, true);
+    p.b.from = b;
+    p.b.stride = ldb;
+    p.b.along = true;
     p.shared = &p.b;
     p.packed_shared = packed;
     pare_parallel(k > 0 ? count_pack_tiles(&p) : 0, pack_shared_tile, &p);
 }
 
-void pare_gemm_packed(real *c, int64_t ldc, pare_operand a, const real *packed, int64_t m,
-                      int64_t n, int64_t k, const real *bias, void *workspace)
+void pare_gemm_packed(real *c, int64_t ldc, const real *a, int64_t lda, const real *packed,
+                      int64_t m, int64_t n, int64_t k, const real *bias, void *workspace)
 {
     product p = product_of(c, ldc, m, n, k, bias);
-    set_operand(&p.a, a, true);
+    p.a.from = a;
+    p.a.stride = lda;
+    p.a.along = true;
     p.b.packed = packed;
     run_product(&p, workspace);
 }

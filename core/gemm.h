@@ -2,11 +2,9 @@
  *
  *   void *workspace = pare_arena_alloc(scratch, pare_gemm_workspace(tokens, out, in));
  *   // y[tokens, out] = x[tokens, in] w[out, in]^T + bias
- *   pare_operand rows = {.data = x, .stride = in}, weights = {w, in, .transposed = true};
- *   pare_gemm(y, out, rows, weights, tokens, out, in, false, bias, workspace);
+ *   pare_gemm(y, out, x, in, false, w, in, true, tokens, out, in, false, bias, workspace);
  *   // dw[out, in] += dy[tokens, out]^T x[tokens, in]
- *   pare_operand slopes = {dy, out, .transposed = true};
- *   pare_gemm(dw, in, slopes, rows, out, in, tokens, true, NULL, workspace);
+ *   pare_gemm(dw, in, dy, out, true, x, in, false, out, in, tokens, true, NULL, workspace);
  *
  * The bits of one element of C depend on its row of op(A), its column of op(B) and k: not on m, n,
  * where it stands, or the threads. So a sentence gets the same logits alone and in any batch.
@@ -18,32 +16,25 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/kernels.h"
+#include "core/real.h"
 #include "core/status.h"
 
-/* A matrix X as a product takes it: row-major, rows `stride` elements apart. op(X) is X, or its
- * transpose, each element put through the activation: a block at a time, which stays in a cache. */
-typedef struct pare_operand {
-    const real *data;
-    int64_t stride;
-    bool transposed;
-    pare_activation activation; /* of one operand of a product at most */
-} pare_operand;
-
-/* C[m,n] = op(A)[m,k] op(B)[k,n] + bias, or += that if `accumulate`, C's rows ldc elements apart.
- * bias[n], added to every row, may be NULL. C overlaps nothing else. The workspace belongs to the
- * call until it returns. */
-void pare_gemm(real *c, int64_t ldc, pare_operand a, pare_operand b, int64_t m, int64_t n,
-               int64_t k, bool accumulate, const real *bias, void *workspace);
+/* C[m,n] = op(A)[m,k] op(B)[k,n] + bias, or += that if `accumulate`. All matrices are row-major
+ * with rows lda, ldb, ldc elements apart; op(A) is A[m,k], or the transpose of A[k,m] if
+ * a_transposed; op(B) is B[k,n], or the transpose of B[n,k]. bias[n], added to every row, may be
+ * NULL. C overlaps nothing else. The workspace belongs to the call until it returns. */
+void pare_gemm(real *c, int64_t ldc, const real *a, int64_t lda, bool a_transposed, const real *b,
+               int64_t ldb, bool b_transposed, int64_t m, int64_t n, int64_t k, bool accumulate,
+               const real *bias, void *workspace);
 
 /* B[n,k], transposed, packed once for many products: k reals of each of its rows, ldb apart. The
  * same bits as pare_gemm's. `packed` has room for pare_gemm_packed_size bytes, begins a cache line,
  * and is good for the kernels and the precision of this moment; 0 bytes: BLIS packs for itself. */
 size_t pare_gemm_packed_size(int64_t n, int64_t k);
 void pare_gemm_pack_b(real *packed, const real *b, int64_t ldb, int64_t n, int64_t k);
-/* C[m,n] = op(A)[m,k] B[n,k]^T + bias, A not transposed. Workspace as pare_gemm's. */
-void pare_gemm_packed(real *c, int64_t ldc, pare_operand a, const real *packed, int64_t m,
-                      int64_t n, int64_t k, const real *bias, void *workspace);
+/* C[m,n] = A[m,k] B[n,k]^T + bias. Workspace as pare_gemm's. */
+void pare_gemm_packed(real *c, int64_t ldc, const real *a, int64_t lda, const real *packed,
+                      int64_t m, int64_t n, int64_t k, const real *bias, void *workspace);
 
 /* Of products' operands from now on, in the whole process: call it before the first product. With
  * bf16 both are rounded to bf16 (8 bits of mantissa, to nearest) on their way into a product, whose

@@ -60,8 +60,7 @@ static pare_status multiplies_right(const pare_gemm_kernels *with, bool *right)
         a[i] = (real)(i % 11 - 5);
     for (int i = 0; i < TRY_K * TRY_N; i++)
         b[i] = (real)(i % 7 - 3);
-    pare_gemm(c, TRY_N, (pare_operand){.data = a, .stride = TRY_K},
-              (pare_operand){.data = b, .stride = TRY_N}, TRY_M, TRY_N, TRY_K, false, NULL,
+    pare_gemm(c, TRY_N, a, TRY_K, false, b, TRY_N, false, TRY_M, TRY_N, TRY_K, false, NULL,
               workspace);
     pare_free(workspace);
     *right = true;
@@ -148,12 +147,11 @@ static void measure(real *a, int64_t m, int64_t n, int64_t k, void *workspace, d
                     double *peak)
 {
     real *b = a + m * k, *c = b + n * k;
-    const pare_operand x = {.data = a, .stride = k}, w = {b, k, .transposed = true};
     for (int64_t i = 0; i < (m + n) * k; i++)
         a[i] = (real)(i % 7 - 3);
     for (int run = 0; run < 30; run++) {
         double start = pare_seconds();
-        pare_gemm(c, n, x, w, m, n, k, false, NULL, workspace);
+        pare_gemm(c, n, a, k, false, b, k, true, m, n, k, false, NULL, workspace);
         double end = pare_seconds();
         *gflops = fmax(*gflops, 2e-9 * (double)m * (double)n * (double)k / (end - start));
         *peak = fmax(*peak, pare_gemm_peak());

@@ -60,14 +60,13 @@ static void check_whole(whole *w, int64_t m, int64_t n, int64_t k, int kind)
     assert_non_null(workspace);
     for (int64_t i = 0; i < m * n; i++)
         w->c[i] = 1;
-    const pare_operand a = {.data = w->a, .stride = ta ? m : k, .transposed = ta};
-    const pare_operand b = {.data = w->b, .stride = tb ? k : n, .transposed = tb};
-    pare_gemm(w->c, n, a, b, m, n, k, add, w->bias, workspace);
+    pare_gemm(w->c, n, w->a, ta ? m : k, ta, w->b, tb ? k : n, tb, m, n, k, add, w->bias,
+              workspace);
     expect_whole(w, m, n, k, ta, tb, add);
     if (kind == 2) {
         assert_true(pare_gemm_packed_size(n, k) <= sizeof w->packed);
         pare_gemm_pack_b(w->packed, w->b, k, n, k);
-        pare_gemm_packed(w->packed_c, n, a, w->packed, m, n, k, w->bias, workspace);
+        pare_gemm_packed(w->packed_c, n, w->a, k, w->packed, m, n, k, w->bias, workspace);
         assert_memory_equal(w->packed_c, w->c, (size_t)(m * n) * sizeof *w->c);
     }
     pare_free(workspace);

@@ -33,7 +33,6 @@ static pare_precision precision; /* of the path in use */
 typedef struct problem {
     int64_t m, n, k;
     bool a_transposed, b_transposed, accumulate, with_bias;
-    pare_activation a_activation, b_activation;
     int64_t lda, ldb, ldc;
     real *a, *b, *bias, *before, *c;
 } problem;
@@ -117,12 +116,9 @@ static void run_part(const problem *p, int64_t i0, int64_t m, int64_t j0, int64_
         for (int64_t j = 0; j < n; j++)
             c[i * p->ldc + j] =
                 p->accumulate ? p->before[(i0 + i) * p->ldc + j0 + j] : (real)NAN;
-    const pare_operand a = {p->a + i0 * (p->a_transposed ? 1 : p->lda), p->lda, p->a_transposed,
-                            p->a_activation};
-    const pare_operand b = {p->b + j0 * (p->b_transposed ? p->ldb : 1), p->ldb, p->b_transposed,
-                            p->b_activation};
-    pare_gemm(c, p->ldc, a, b, m, n, p->k, p->accumulate, p->with_bias ? p->bias + j0 : NULL,
-              workspace);
+    pare_gemm(c, p->ldc, p->a + i0 * (p->a_transposed ? 1 : p->lda), p->lda, p->a_transposed,
+              p->b + j0 * (p->b_transposed ? p->ldb : 1), p->ldb, p->b_transposed, m, n, p->k,
+              p->accumulate, p->with_bias ? p->bias + j0 : NULL, workspace);
     for (size_t i = 0; i < 16; i++)
         assert_int_equal((unsigned char)workspace[bytes + i], 0xff);
     pare_free(workspace);
@@ -240,8 +236,8 @@ static void check_packed(const problem *p)
     for (int64_t m = p->m; bytes > 0 && m > 0; m /= 3) {
         pare_threads_set((int)(m % 4 + 1));
         void *workspace = pare_malloc(pare_gemm_workspace(m, p->n, p->k));
-        pare_gemm_packed(part, p->ldc, (pare_operand){p->a, p->lda, false, p->a_activation},
-                         packed, m, p->n, p->k, p->with_bias ? p->bias : NULL, workspace);
+        pare_gemm_packed(part, p->ldc, p->a, p->lda, packed, m, p->n, p->k,
+                         p->with_bias ? p->bias : NULL, workspace);
         pare_free(workspace);
         expect_same_bits(p, part, 0, m, 0, p->n, "packed before");
     }
@@ -267,51 +263,6 @@ static void test_bits(void **state)
                 check_bits(&p);
                 if (kind == 2)
                     check_packed(&p);
-                problem_free(&p);
-            }
-    }
-}
-
-/* The same bits as a product of an operand that was put through its activation before. */
-static void check_activation(const problem *p)
-{
-    problem q = *p;
-    const bool of_a = p->a_activation != PARE_ACT_NONE;
-    const bool across = of_a ? p->a_transposed : !p->b_transposed;
-    const int64_t across_count = of_a ? p->m : p->n, stride = of_a ? p->lda : p->ldb;
-    const int64_t rows = across ? p->k : across_count, columns = across ? across_count : p->k;
-    real *part = matrix(p->m, p->n, p->ldc), *operand = matrix(rows, columns, stride);
-    for (int64_t r = 0; r < rows; r++)
-        pare_kernels_get()->activate(operand + r * stride, (of_a ? p->a : p->b) + r * stride,
-                                     columns, of_a ? p->a_activation : p->b_activation);
-    if (of_a)
-        q.a = operand;
-    else
-        q.b = operand;
-    q.a_activation = q.b_activation = PARE_ACT_NONE;
-    run_part(&q, 0, q.m, 0, q.n, part);
-    expect_same_bits(p, part, 0, p->m, 0, p->n, "activated before");
-    pare_free(operand);
-    pare_free(part);
-}
-
-static void test_activations(void **state)
-{
-    static const int64_t shapes[][3] = {{1, 1, 1}, {3, 2, 5}, {61, 77, 1600}, {77, 61, 800},
-                                        {300, 33, 40}, {130, 390, 29}, {13, 101, 3072}};
-    (void)state;
-    for (int path = 0; path < N_PATHS; path++) {
-        if (!choose(path))
-            continue;
-        for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
-            for (int kind = 0; kind < 8; kind++) {
-                problem p = problem_new(shapes[s][0], shapes[s][1], shapes[s][2], kind & 1,
-                                        kind & 2, false, false);
-                *(kind & 4 ? &p.a_activation : &p.b_activation) = PARE_ACT_GELU;
-                check_bits(&p);
-                if (kind == 6)
-                    check_packed(&p);
-                check_activation(&p);
                 problem_free(&p);
             }
     }
@@ -349,15 +300,14 @@ static void test_empty(void **state)
 {
     (void)state;
     real c = 7, bias = 2, x = 1;
-    const pare_operand one = {.data = &x, .stride = 1};
     char workspace[4096];
     assert_true(pare_gemm_workspace(0, 0, 0) <= sizeof workspace);
-    pare_gemm(&c, 1, one, one, 0, 1, 1, false, NULL, workspace);
-    pare_gemm(&c, 1, one, one, 1, 0, 1, false, NULL, workspace);
+    pare_gemm(&c, 1, &x, 1, false, &x, 1, false, 0, 1, 1, false, NULL, workspace);
+    pare_gemm(&c, 1, &x, 1, false, &x, 1, false, 1, 0, 1, false, NULL, workspace);
     assert_true(c == 7);
-    pare_gemm(&c, 1, one, one, 1, 1, 0, true, &bias, workspace);
+    pare_gemm(&c, 1, &x, 1, false, &x, 1, false, 1, 1, 0, true, &bias, workspace);
     assert_true(c == 9);
-    pare_gemm(&c, 1, one, one, 1, 1, 0, false, NULL, workspace);
+    pare_gemm(&c, 1, &x, 1, false, &x, 1, false, 1, 1, 0, false, NULL, workspace);
     assert_true(c == 0);
 }
 
@@ -391,7 +341,6 @@ int main(void)
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_order_of_additions),
         cmocka_unit_test(test_bits),
-        cmocka_unit_test(test_activations),
         cmocka_unit_test(test_empty),
         cmocka_unit_test(test_names),
     };
