@@ -139,7 +139,7 @@ void pare_out(const char *format, ...)
 pare_status pare_out_bytes(const char *bytes, size_t n)
 {
     errno = 0;
-    return note_failure(fwrite(bytes, 1, n, stdout) != n);
+    return note_failure(n > 0 && fwrite(bytes, 1, n, stdout) != n); /* an empty text is NULL */
 }
 
 pare_status pare_out_flush(void)
