@@ -126,7 +126,7 @@ static bool catches(pid_t child, int number)
             break;
     if (file)
         fclose(file);
-    return caught >> (number - 1) & 1;
+    return number > 0 && (caught >> (number - 1) & 1);
 }
 
 /* ---- what happens to a session ---- */
