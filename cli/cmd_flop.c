@@ -172,13 +172,11 @@ static pare_status flop_options(const pare_options *o, pare_flop_options *out)
 static pare_status factorize_model(const pare_options *o, const pare_flop_options *f,
                                    pare_model *model, pare_model **out)
 {
-    const pare_flop_order order =
-        strcmp(o->method, "svd-global") == 0 ? PARE_FLOP_SINGULAR_VALUES : PARE_FLOP_UNIFORM;
     if (o->target >= 0 && o->gates)
         return pare_hint(pare_fail(PARE_USAGE, "both --target and --gates are given"),
                          "--target drops ranks now, --gates are for pare flop train");
     if (o->target >= 0)
-        return pare_flop_truncate_model(f, model, order, out);
+        return pare_flop_truncate_model(f, model, out);
     return o->gates ? pare_flop_gated(model, f->which, f->start, f->gate_mean, f->gate_spread,
                                       (uint64_t)o->seed, out)
                     : pare_flop_factorize(model, f->which, false, out);

@@ -13,6 +13,8 @@
 #include "tasks/recipe.h"
 #include "tasks/run_folder.h"
 
+#define PRUNED "pruned.h5" /* the first file that such a run makes */
+
 /* The files of a run's folder. */
 typedef struct run_paths {
     char *pruned, *heads, *finetuned, *result;
@@ -20,7 +22,7 @@ typedef struct run_paths {
 
 static pare_status name_paths(const char *folder, run_paths *p)
 {
-    *p = (run_paths){pare_path_join(folder, "pruned.h5"), pare_path_join(folder, "heads.json"),
+    *p = (run_paths){pare_path_join(folder, PRUNED), pare_path_join(folder, "heads.json"),
                      pare_path_join(folder, "finetuned"), pare_path_join(folder, "run.json")};
     return p->pruned && p->heads && p->finetuned && p->result ? PARE_OK : PARE_MEMORY;
 }
@@ -166,19 +168,6 @@ static pare_status run(const pare_options *o, const pare_head_prune_options *pru
     return status;
 }
 
-/* A folder that holds anything must be that of such a run. */
-static pare_status open_folder(const char *path, pare_run_folder *folder)
-{
-    run_paths p = {0};
-    const pare_status named = name_paths(path, &p);
-    const bool begun =
-        named == PARE_OK && (pare_path_exists(p.pruned) || pare_path_exists(p.heads));
-    free_paths(&p);
-    PARE_TRY(named);
-    return pare_run_open(path, begun ? NULL : "it holds no pare heads run: name another --output",
-                         folder);
-}
-
 pare_status pare_heads_run(const pare_options *o, const pare_head_prune_options *prune,
                            const pare_progress *progress, pare_json **result)
 {
@@ -189,7 +178,8 @@ pare_status pare_heads_run(const pare_options *o, const pare_head_prune_options 
         return pare_hint(pare_fail(PARE_USAGE, "--drop-layers is no part of pare heads run"),
                          "drop them first: pare drop-layers");
     pare_signals_install();
-    PARE_TRY(open_folder(o->output, &folder));
+    PARE_TRY(pare_run_open(o->output, PRUNED, "it holds no pare heads run: name another --output",
+                           &folder));
     const pare_status status = run(o, prune, progress, result);
     pare_run_close(&folder);
     return status;

@@ -118,3 +118,9 @@ void pare_text_wrap(pare_text *text, const char *words, const char *indent, size
         words += *words != '\0';
     }
 }
+
+bool pare_ends_with(const char *text, const char *ending)
+{
+    const size_t n = strlen(text), m = strlen(ending);
+    return n >= m && strcmp(text + n - m, ending) == 0;
+}

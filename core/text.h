@@ -9,6 +9,7 @@
 #define PARE_CORE_TEXT_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "core/status.h"
@@ -28,6 +29,9 @@ void pare_text_printf(pare_text *text, const char *format, ...)
 pare_status pare_text_status(const pare_text *text); /* PARE_MEMORY if it failed */
 void pare_text_clear(pare_text *text);               /* empties it and keeps the room */
 void pare_text_free(pare_text *text);
+
+/* By its bytes. */
+bool pare_ends_with(const char *text, const char *ending);
 
 /* Adds words, broken at spaces into lines of at most `width` columns. Each line but the first
  * begins with `indent`; `column` is where the first one stands already. "\n" in words breaks too.

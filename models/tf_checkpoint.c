@@ -7,6 +7,7 @@
 
 #include "core/checksum.h"
 #include "core/status.h"
+#include "core/text.h"
 #include "core/threads.h"
 #include "models/sstable.h"
 
@@ -78,18 +79,12 @@ static pare_status refuse(const reader *r, const char *reason)
 
 /* ---- Names ---- */
 
-static bool ends_with(const char *name, const char *ending)
-{
-    size_t length = strlen(name), n = strlen(ending);
-    return length >= n && strcmp(name + length - n, ending) == 0;
-}
-
 /* What is no part of the encoder and its head: pre-training's heads and the optimiser's state. */
 static bool is_ignored(const char *name)
 {
     static const char *const endings[] = {"/adam_m", "/adam_v", "/Adam", "/Adam_1", "_power"};
     for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
-        if (ends_with(name, endings[i]))
+        if (pare_ends_with(name, endings[i]))
             return true;
     return strncmp(name, "cls/", 4) == 0 || strcmp(name, "global_step") == 0;
 }
@@ -109,9 +104,9 @@ static void rename_tensor(const char *name, char *out)
         from += layer ? 6 : 0;
     }
     *to = '\0';
-    if (ends_with(out, ".kernel"))
+    if (pare_ends_with(out, ".kernel"))
         strcpy(to - strlen("kernel"), "weight");
-    else if (ends_with(out, "_embeddings"))
+    else if (pare_ends_with(out, "_embeddings"))
         strcpy(to, ".weight");
 }
 
@@ -298,7 +293,7 @@ static pare_status add_tensor(reader *r, const entry *e)
     tensor.dtype = row->name;
     tensor.element = row->element;
     pare_foreign_set_strides(&tensor);
-    if (tensor.rank == 2 && ends_with(r->name, "/kernel"))
+    if (tensor.rank == 2 && pare_ends_with(r->name, "/kernel"))
         transpose(&tensor);
     rename_tensor(r->name, name);
     PARE_TRY(pare_foreign_add(r->file, r->path, name, strlen(name), &tensor));
@@ -389,7 +384,7 @@ typedef struct search {
 static pare_status visit_file(void *context, const char *name)
 {
     search *s = context;
-    if (!ends_with(name, INDEX) || !strstr(name, ".ckpt"))
+    if (!pare_ends_with(name, INDEX) || !strstr(name, ".ckpt"))
         return PARE_OK;
     if (s->found)
         return pare_hint(pare_fail(PARE_INPUT, "%s: holds two checkpoints, %.100s and %.100s",

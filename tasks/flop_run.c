@@ -15,6 +15,7 @@
 #include "tasks/source.h"
 
 enum { LEAST_MASK_STEPS = 1000 };
+#define RECIPE "recipe.json" /* the first file that a run makes */
 
 static char *name_in(const pare_flop_state *s, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -141,7 +142,7 @@ static pare_json *recipe_of(const pare_flop_state *s)
 /* Written when the run begins; later calls must have the same. */
 static pare_status settle_recipe(pare_flop_state *s)
 {
-    const char *path = name_in(s, "recipe.json");
+    const char *path = name_in(s, RECIPE);
     pare_json *now = recipe_of(s), *then = NULL;
     if (!path) {
         pare_json_free(now);
@@ -156,7 +157,7 @@ static pare_status settle_recipe(pare_flop_state *s)
                                          "name another --output");
     } else {
         char *text = pare_json_dump(now, 2, 17);
-        status = text ? pare_run_write(&s->run, "recipe.json", text) : PARE_MEMORY;
+        status = text ? pare_run_write(&s->run, RECIPE, text) : PARE_MEMORY;
         pare_free(text);
     }
     pare_json_free(now);
@@ -322,11 +323,20 @@ static pare_status learn(pare_flop_state *s)
     return train_masks(s, factorised);
 }
 
+/* The decompositions of the i-th target. */
+static pare_status truncate_dense(const pare_flop_state *s, const pare_model *dense, int i,
+                                  pare_model **out)
+{
+    const pare_flop_options *o = s->options;
+    const pare_flop_order order = strcmp(o->method, "svd-global") == 0 ? PARE_FLOP_SINGULAR_VALUES
+                                                                       : PARE_FLOP_UNIFORM;
+    return pare_flop_truncate(dense, o->which, s->models[i].gone, order,
+                              pare_mask_fold(o->masks.fold), out);
+}
+
 /* Truncated decompositions instead of masks. */
 static pare_status truncate_all(const pare_flop_state *s)
 {
-    const pare_flop_order order = strcmp(s->options->method, "svd") == 0
-                                      ? PARE_FLOP_UNIFORM : PARE_FLOP_SINGULAR_VALUES;
     pare_model *dense = NULL;
     PARE_TRY(pare_model_open(s->dense, &dense));
     pare_status status = PARE_OK;
@@ -335,8 +345,7 @@ static pare_status truncate_all(const pare_flop_state *s)
         if (pare_path_exists(s->models[i].compact))
             continue;
         note_phase(s, "truncate", s->models[i].compact);
-        status = pare_flop_truncate(dense, s->options->which, s->models[i].gone, order,
-                                    pare_mask_fold(s->options->masks.fold), &smaller);
+        status = truncate_dense(s, dense, i, &smaller);
         if (status == PARE_OK)
             status = pare_model_save(smaller, s->models[i].compact);
         pare_model_free(smaller);
@@ -452,25 +461,13 @@ static pare_status look(pare_flop_state *s, bool gated)
     return status == PARE_OK ? convert_targets(s) : status;
 }
 
-/* A folder that holds anything must be that of such a run. */
-static pare_status open_folder(pare_flop_state *s)
-{
-    const char *output = s->options->train.output;
-    char *recipe = pare_path_join(output, "recipe.json");
-    if (!recipe)
-        return PARE_MEMORY;
-    const bool begun = pare_path_exists(recipe);
-    pare_free(recipe);
-    return pare_run_open(output, begun ? NULL : "it holds no pare flop run: name another --output",
-                         &s->run);
-}
-
 static pare_status run(pare_flop_state *s, pare_json **result)
 {
     const pare_train_options *t = &s->options->train;
     PARE_TRY(look(s, false));
     PARE_TRY(check_run(t));
-    PARE_TRY(open_folder(s));
+    PARE_TRY(pare_run_open(t->output, RECIPE, "it holds no pare flop run: name another --output",
+                           &s->run));
     PARE_TRY(settle_recipe(s));
     if (t->config_text)
         PARE_TRY(pare_run_write(&s->run, "config.ini", t->config_text));
@@ -532,23 +529,24 @@ pare_status pare_flop_train(const pare_flop_options *options, pare_json **result
     return status;
 }
 
-static pare_status truncate_alone(pare_flop_state *s, pare_model *dense, pare_flop_order order,
-                                  pare_model **out)
+/* What the targets leave of a model, which no run has looked at. */
+static pare_status aim(pare_flop_state *s, pare_model *m, bool gated)
 {
     PARE_TRY(list_targets(s));
-    PARE_TRY(look_at_model(s, dense, false));
-    PARE_TRY(convert_targets(s));
-    return pare_flop_truncate(dense, s->options->which, s->models[0].gone, order,
-                              pare_mask_fold(s->options->masks.fold), out);
+    PARE_TRY(look_at_model(s, m, gated));
+    return convert_targets(s);
 }
 
 pare_status pare_flop_truncate_model(const pare_flop_options *options, pare_model *dense,
-                                     pare_flop_order order, pare_model **out)
+                                     pare_model **out)
 {
     pare_flop_state s;
+    *out = NULL;
     pare_status status = begin(&s, options);
     if (status == PARE_OK)
-        status = truncate_alone(&s, dense, order, out);
+        status = aim(&s, dense, false);
+    if (status == PARE_OK)
+        status = truncate_dense(&s, dense, 0, out);
     end(&s);
     return status;
 }
@@ -556,9 +554,7 @@ pare_status pare_flop_truncate_model(const pare_flop_options *options, pare_mode
 static pare_status compact_alone(pare_flop_state *s, pare_model *gated, pare_model **out)
 {
     pare_masks masks = {.options = s->options->masks};
-    PARE_TRY(list_targets(s));
-    PARE_TRY(look_at_model(s, gated, true));
-    PARE_TRY(convert_targets(s));
+    PARE_TRY(aim(s, gated, true));
     masks.options.encoder = s->encoder;
     PARE_TRY(pare_flop_list_new(s->arena, gated, &masks.list));
     return pare_masks_compact(&masks, gated, s->models[0].gone, NULL, out);

@@ -48,9 +48,10 @@ pare_status pare_flop_run(const pare_flop_options *options, pare_json **result);
  * folder with compact-X.h5 for each target in it. The result is pare_finetune's. */
 pare_status pare_flop_train(const pare_flop_options *options, pare_json **result);
 
-/* A dense model, its matrices truncated to the first target. */
+/* A dense model, its matrices truncated to the first target by the method: "svd-global", or any
+ * other as svd. */
 pare_status pare_flop_truncate_model(const pare_flop_options *options, pare_model *dense,
-                                     pare_flop_order order, pare_model **out);
+                                     pare_model **out);
 
 /* A model with gates, compacted to the first target; train.model is its name in messages. Its
  * history tells, under "flop masks", what was gone before the projection. */

@@ -76,12 +76,13 @@ static pare_status compare_member(const char *path, const char *key, const pare_
     return status;
 }
 
-/* Recipes of earlier versions have fewer CRCs. A file that has one may be called another name. */
+/* Whether a member of `now` is. Recipes of earlier versions have fewer CRCs; and what has one may
+ * be called another name. */
 static bool is_compared(const char *key, const pare_json *then, const pare_json *now)
 {
     char crc[64];
     if (strstr(key, "(crc32)"))
-        return pare_json_get(then, key) && pare_json_get(now, key);
+        return pare_json_get(then, key) != NULL;
     snprintf(crc, sizeof crc, "%.48s (crc32)", key);
     return !pare_json_get(then, crc) || !pare_json_get(now, crc);
 }

@@ -6,6 +6,7 @@
 
 #include "core/file.h"
 #include "core/memory.h"
+#include "core/text.h"
 
 /* ---- names ---- */
 
@@ -53,17 +54,17 @@ static pare_status remove_file(const pare_run_folder *run, const char *name)
 
 /* ---- opening ---- */
 
-static bool ends_in(const char *name, const char *ending)
-{
-    const size_t n = strlen(name), m = strlen(ending);
-    return n > m && strcmp(name + n - m, ending) == 0;
-}
+typedef struct content {
+    const char *mark;
+    bool any, marked;
+} content;
 
 /* The lock and an unfinished file are no content. */
-static pare_status count_entry(void *context, const char *name)
+static pare_status look_at(void *context, const char *name)
 {
-    if (strcmp(name, "run.lock") != 0 && !ends_in(name, ".tmp"))
-        ++*(int *)context;
+    content *c = context;
+    c->any = c->any || (strcmp(name, "run.lock") != 0 && !pare_ends_with(name, ".tmp"));
+    c->marked = c->marked || (c->mark && strcmp(name, c->mark) == 0);
     return PARE_OK;
 }
 
@@ -75,7 +76,7 @@ static pare_status remove_ours(void *context, const char *name)
 /* Cuts an ending off; false if the name has another. */
 static bool cut_ending(char *name, const char *ending)
 {
-    if (!ends_in(name, ending))
+    if (!pare_ends_with(name, ending))
         return false;
     name[strlen(name) - strlen(ending)] = '\0';
     return true;
@@ -103,12 +104,12 @@ static pare_status take_lock(pare_run_folder *run)
     return status;
 }
 
-static pare_status prepare(pare_run_folder *run, const char *otherwise)
+static pare_status prepare(pare_run_folder *run, const char *mark, const char *otherwise)
 {
-    int entries = 0;
+    content holds = {.mark = mark};
     PARE_TRY(pare_make_directories(run->path));
-    PARE_TRY(pare_directory_list(run->path, count_entry, &entries));
-    if (entries > 0 && otherwise)
+    PARE_TRY(pare_directory_list(run->path, look_at, &holds));
+    if (holds.any && !holds.marked && otherwise)
         return pare_hint(pare_fail(PARE_USAGE, "%s is not empty", run->path), "%s", otherwise);
     PARE_TRY(take_lock(run));
     return pare_directory_list(run->path, remove_unfinished, run);
@@ -119,12 +120,13 @@ pare_status pare_run_clear(pare_run_folder *run)
     return pare_directory_list(run->path, remove_ours, run);
 }
 
-pare_status pare_run_open(const char *path, const char *otherwise, pare_run_folder *out)
+pare_status pare_run_open(const char *path, const char *mark, const char *otherwise,
+                          pare_run_folder *out)
 {
     *out = (pare_run_folder){.path = pare_strdup(path), .lock = -1};
     if (!out->path)
         return PARE_MEMORY;
-    const pare_status status = prepare(out, otherwise);
+    const pare_status status = prepare(out, mark, otherwise);
     if (status != PARE_OK)
         pare_run_close(out);
     return status;

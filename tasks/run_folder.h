@@ -13,9 +13,10 @@ typedef struct pare_run_folder {
 } pare_run_folder;
 
 /* Makes the folder where it is missing, takes its lock, and removes what a killed run left of an
- * unfinished save. One that holds anything else is PARE_USAGE, with `otherwise` as the next step;
- * NULL: it may. */
-pare_status pare_run_open(const char *path, const char *otherwise, pare_run_folder *out);
+ * unfinished save. One that holds anything else is PARE_USAGE, with `otherwise` as the next step,
+ * unless it has the file `mark` (NULL: no file is one). otherwise NULL: it may hold anything. */
+pare_status pare_run_open(const char *path, const char *mark, const char *otherwise,
+                          pare_run_folder *out);
 void pare_run_close(pare_run_folder *run);
 
 /* Removes pare's own files from it: for a run that starts over, once it is known that it can. */

@@ -432,7 +432,7 @@ static pare_status open_folder(pare_training *t)
                                 : "go on with --resume, or name another --output";
     if (o->dry_run)
         return PARE_OK;
-    return pare_run_open(o->output, o->resume || o->overwrite ? NULL : otherwise, &t->run);
+    return pare_run_open(o->output, NULL, o->resume || o->overwrite ? NULL : otherwise, &t->run);
 }
 
 pare_status pare_training_open(pare_training *t, const pare_train_options *options)

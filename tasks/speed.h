@@ -3,7 +3,7 @@
  *   const pare_speed_plan plan = {.batch = 32, .length = 13, .rounds = 10};
  *   pare_speed speed;
  *   PARE_TRY(pare_speed_measure(model, &plan, &speed));
- *   speed.step_ms;
+ *   speed.step.ms;
  *
  * Sentences are made of random tokens, all of one length. Products stand beside the peak of the
  * registers, passes beside the memory's triad (McCalpin 1995), the rest beside a limit made of
