@@ -5,6 +5,7 @@
  * Every run is a child process (fork). The parent keeps to one thread: OpenMP's threads do not
  * survive a fork. */
 #include "tests/run_tree.h"
+#include "tests/tiny_model.h"
 
 #include <signal.h>
 #include <sys/stat.h>
@@ -14,49 +15,11 @@
 #include "core/signals.h"
 #include "core/store.h"
 #include "core/threads.h"
-#include "models/model.h"
-#include "tasks/demo_corpus.h"
-#include "tasks/tokenizer.h"
 #include "tasks/training.h"
-#include "tasks/vocabulary_trainer.h"
 
 enum { TRAIN = 160, DEV = 40 };
 
 static char home[TEST_PATH], model_path[TEST_PATH], reference[TEST_PATH];
-
-static char *words_of(const char *file)
-{
-    char path[TEST_PATH];
-    test_path(path, home, file);
-    return test_file_read(path, NULL);
-}
-
-/* A two-layer model with a vocabulary of the corpus. */
-static void make_model(void)
-{
-    pare_vocabulary_spec spec = {.do_lower_case = true, .strip_accents = -1,
-                                 .tokenize_chinese_chars = true};
-    char *text = words_of("SST-2/train.tsv");
-    assert_ok(pare_vocabulary_train(&spec, (const char *const[]){text}, 1, 300, &spec.text));
-    pare_tokenizer *tokenizer = NULL;
-    assert_ok(pare_tokenizer_new(&spec, &tokenizer));
-    const pare_config config = {.vocab_size = pare_tokenizer_vocabulary_size(tokenizer),
-                                .hidden_size = 24, .num_hidden_layers = 2,
-                                .num_attention_heads = 3, .intermediate_size = 50,
-                                .max_position_embeddings = 64, .type_vocab_size = 2,
-                                .hidden_act = PARE_ACT_GELU, .hidden_dropout_prob = 0.1,
-                                .attention_probs_dropout_prob = 0.1, .classifier_dropout = -1,
-                                .layer_norm_eps = 1e-12, .initializer_range = 0.05};
-    pare_model *model = NULL;
-    assert_ok(pare_model_new(&config, true, 0, &model));
-    pare_model_initialize(model, 7);
-    assert_ok(pare_model_set_vocabulary(model, &spec));
-    assert_ok(pare_model_save(model, model_path));
-    pare_model_free(model);
-    pare_tokenizer_free(tokenizer);
-    pare_free(spec.text);
-    free(text);
-}
 
 static pare_train_options options(const char *run)
 {
@@ -99,14 +62,12 @@ static void assert_same_run(const char *run)
 static int setup(void **state)
 {
     (void)state;
-    char corpus[TEST_PATH];
     pare_threads_set(1);
     test_dir_make(home);
     test_path(model_path, home, "model.h5");
     test_path(reference, home, "reference");
-    test_path(corpus, home, "SST-2");
-    assert_ok(pare_demo_corpus_write(corpus, TRAIN, DEV, 5));
-    make_model();
+    make_tiny_corpus(home, TRAIN, DEV);
+    make_tiny_model(home, model_path, 2, 0, 300);
     const pare_train_options o = options(reference);
     assert_run(&o, PARE_OK);
     return 0;
