@@ -50,11 +50,12 @@ static pare_status crc_of_data(const pare_options *o, uint32_t *crc)
 }
 
 /* What the choice of heads and the training depend on. */
-static pare_json *recipe_of(const pare_options *o, const pare_head_prune_options *prune,
-                            uint32_t data_crc)
+static pare_status fill_recipe(const pare_options *o, const pare_head_prune_options *prune,
+                               pare_json *recipe)
 {
-    pare_json *recipe = pare_json_new_object();
+    uint32_t data_crc;
     pare_train_options train;
+    PARE_TRY(crc_of_data(o, &data_crc));
     pare_options_train(o, &train);
     pare_json_set_string(recipe, "split", prune->scored.data.split);
     pare_json_set_double(recipe, "fraction", prune->fraction);
@@ -65,8 +66,7 @@ static pare_json *recipe_of(const pare_options *o, const pare_head_prune_options
     pare_json_set_bool(recipe, "exact", prune->exact);
     pare_json_set_bool(recipe, "at_least_one", prune->at_least_one);
     pare_json_set_int(recipe, "training data (crc32)", data_crc);
-    pare_recipe_add_options(recipe, &train);
-    return recipe;
+    return pare_recipe_add_options(recipe, &train);
 }
 
 /* heads.json is written last: where it is, pruned.h5 is whole. */
@@ -90,12 +90,12 @@ static pare_status prune_heads(const pare_options *o, const pare_head_prune_opti
                                const run_paths *p, const pare_progress *progress,
                                pare_json **heads)
 {
-    uint32_t data_crc;
-    PARE_TRY(crc_of_data(o, &data_crc));
-    pare_json *recipe = recipe_of(o, prune, data_crc);
-    if (!pare_path_exists(p->heads))
+    pare_json *recipe = pare_json_new_object();
+    pare_status status = fill_recipe(o, prune, recipe);
+    if (status == PARE_OK && !pare_path_exists(p->heads))
         return prune_now(prune, p, progress, recipe, heads);
-    pare_status status = pare_bounded_json_read(p->heads, heads);
+    if (status == PARE_OK)
+        status = pare_bounded_json_read(p->heads, heads);
     if (status == PARE_OK)
         status = pare_recipe_compare(p->heads, pare_json_get(*heads, "recipe"), recipe,
                                      "repeat the run with the options it was begun with, or name "

@@ -233,27 +233,30 @@ static int choose(const pare_flop_state *s, const measure *all)
     return chosen;
 }
 
-static double seconds_of(const char *folder)
+/* What a phase took; 0 if there was none. */
+static pare_status add_seconds(pare_json *to, const char *phase, const char *folder)
 {
     pare_json *result = NULL;
-    char *path = pare_path_join(folder, "eval_results.json");
-    double seconds = 0;
-    if (path && pare_path_exists(path) && pare_bounded_json_read(path, &result) == PARE_OK)
-        seconds = pare_json_get_double(result, "train_seconds", 0);
+    char *path = folder ? pare_path_join(folder, "eval_results.json") : NULL;
+    pare_status status = path ? PARE_OK : PARE_MEMORY;
+    if (path && pare_path_exists(path))
+        status = pare_bounded_json_read(path, &result);
+    pare_json_set_double(to, phase, pare_json_get_double(result, "train_seconds", 0));
     pare_json_free(result);
     pare_free(path);
-    return seconds;
+    return status;
 }
 
-static void set_train_seconds(const pare_flop_state *s, int chosen, pare_json *to)
+static pare_status add_train_seconds(const pare_flop_state *s, int chosen, pare_json *to)
 {
     pare_json *all = pare_json_new_object();
     char *masks = pare_path_join(s->options->train.output, "masks");
-    if (masks)
-        pare_json_set_double(all, "masks", seconds_of(masks));
-    pare_json_set_double(all, "finetune", seconds_of(s->models[chosen].folder));
+    pare_status status = add_seconds(all, "masks", masks);
+    if (status == PARE_OK)
+        status = add_seconds(all, "finetune", s->models[chosen].folder);
     pare_json_set(to, "train_seconds", all);
     pare_free(masks);
+    return status;
 }
 
 static pare_json *result_of(const pare_flop_state *s, const measure *all, int chosen)
@@ -268,7 +271,6 @@ static pare_json *result_of(const pare_flop_state *s, const measure *all, int ch
     pare_json_set_string(r, "task", pare_task_find(s->options->train.task)->name);
     pare_json_set_string(r, "method", s->options->method);
     pare_json_set_string(r, "target_of", s->options->of_factorised ? "factorised" : "dense");
-    set_train_seconds(s, chosen, r);
     pare_json_set_bool(r, "missed", any);
     pare_json_set_bool(r, "score_missed", !within(s, all, chosen));
     pare_json_set(r, "models", models);
@@ -386,7 +388,9 @@ pare_status pare_flop_report(pare_flop_state *s, pare_json **result)
     if (status == PARE_OK) {
         const int chosen = choose(s, all);
         *result = result_of(s, all, chosen);
-        status = write_all(s, all, chosen, *result);
+        status = add_train_seconds(s, chosen, *result);
+        if (status == PARE_OK)
+            status = write_all(s, all, chosen, *result);
     }
     for (int i = 0; i <= s->n; i++) {
         pare_json_free(all[i].evaluation.metrics);

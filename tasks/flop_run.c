@@ -110,7 +110,7 @@ static pare_status convert_targets(pare_flop_state *s)
 
 /* ---- the run's recipe ---- */
 
-static pare_json *recipe_of(const pare_flop_state *s)
+static pare_status fill_recipe(const pare_flop_state *s, pare_json *r)
 {
     const pare_flop_options *o = s->options;
     char targets[PARE_MAX_TARGETS * 24] = "", which[PARE_MATRICES + 1] = "";
@@ -119,7 +119,6 @@ static pare_json *recipe_of(const pare_flop_state *s)
                          s->models[i].asked);
     for (int m = 0; m < PARE_MATRICES; m++)
         which[m] = o->which[m] ? '1' : '0';
-    pare_json *r = pare_json_new_object();
     pare_json_set_string(r, "method", o->method);
     pare_json_set_string(r, "targets", targets);
     pare_json_set_bool(r, "target_of_factorised", o->of_factorised);
@@ -135,27 +134,22 @@ static pare_json *recipe_of(const pare_flop_state *s)
         pare_json_set_double(r, "distill_weight", o->train.distill_weight);
     pare_json_set_int(r, "training data (crc32)", s->data_crc);
     pare_masks_recipe(&o->masks, r);
-    pare_recipe_add_options(r, &o->train);
-    return r;
+    return pare_recipe_add_options(r, &o->train);
 }
 
 /* Written when the run begins; later calls must have the same. */
 static pare_status settle_recipe(pare_flop_state *s)
 {
     const char *path = name_in(s, RECIPE);
-    pare_json *now = recipe_of(s), *then = NULL;
-    if (!path) {
-        pare_json_free(now);
-        return PARE_MEMORY;
-    }
-    pare_status status = PARE_OK;
-    if (pare_path_exists(path)) {
+    pare_json *now = pare_json_new_object(), *then = NULL;
+    pare_status status = path ? fill_recipe(s, now) : PARE_MEMORY;
+    if (status == PARE_OK && pare_path_exists(path)) {
         status = pare_bounded_json_read(path, &then);
         if (status == PARE_OK)
             status = pare_recipe_compare(path, then, now,
                                          "repeat the run with the options it was begun with, or "
                                          "name another --output");
-    } else {
+    } else if (status == PARE_OK) {
         char *text = pare_json_dump(now, 2, 17);
         status = text ? pare_run_write(&s->run, RECIPE, text) : PARE_MEMORY;
         pare_free(text);

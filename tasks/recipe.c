@@ -9,16 +9,16 @@
 #include "models/model_file.h"
 #include "tasks/layer_study.h"
 
-/* Of a model that cannot be opened nothing: it fails where it is used. */
-static void add_weights(pare_json *r, const char *key, const char *path)
+static pare_status add_weights(pare_json *r, const char *key, const char *path)
 {
     pare_model *model = NULL;
-    if (pare_model_open(path, &model) == PARE_OK)
-        pare_json_set_int(r, key, pare_model_crc(model));
+    PARE_TRY(pare_model_open(path, &model));
+    pare_json_set_int(r, key, pare_model_crc(model));
     pare_model_free(model);
+    return PARE_OK;
 }
 
-void pare_recipe_add_training(pare_json *r, const pare_train_options *o)
+pare_status pare_recipe_add_training(pare_json *r, const pare_train_options *o)
 {
     pare_json_set_int(r, "batch_size", o->batch_size);
     pare_json_set_int(r, "grad_accumulation", o->grad_accumulation);
@@ -40,14 +40,14 @@ void pare_recipe_add_training(pare_json *r, const pare_train_options *o)
         pare_json_set_string(r, "drop_layers", o->drop_layers);
     pare_json_set_string(r, "precision", o->precision);
     pare_json_set_string(r, "numbers", PARE_REAL_NAME);
-    if (o->teacher) {
-        pare_json_set_string(r, "teacher", o->teacher);
-        add_weights(r, "teacher (crc32)", o->teacher);
-        pare_json_set_double(r, "distill_weight", o->distill_weight);
-    }
+    if (!o->teacher)
+        return PARE_OK;
+    pare_json_set_string(r, "teacher", o->teacher);
+    pare_json_set_double(r, "distill_weight", o->distill_weight);
+    return add_weights(r, "teacher (crc32)", o->teacher);
 }
 
-void pare_recipe_add_options(pare_json *r, const pare_train_options *o)
+pare_status pare_recipe_add_options(pare_json *r, const pare_train_options *o)
 {
     pare_json_set_string(r, "model", o->model);
     pare_json_set_string(r, "task", o->task);
@@ -57,7 +57,7 @@ void pare_recipe_add_options(pare_json *r, const pare_train_options *o)
     pare_json_set_int(r, "train_examples", o->train_examples);
     if (o->metric_for_best)
         pare_json_set_string(r, "metric_for_best", o->metric_for_best);
-    pare_recipe_add_training(r, o);
+    return pare_recipe_add_training(r, o);
 }
 
 /* One member; NULL where it is unset. */

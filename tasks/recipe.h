@@ -7,11 +7,12 @@
 #include "tasks/trainer.h"
 
 /* Adds to `recipe` what a training's bits depend on, of the options that say it themselves: its
- * steps, length and examples are worked out from the data. */
-void pare_recipe_add_training(pare_json *recipe, const pare_train_options *options);
+ * steps, length and examples are worked out from the data. Fails as pare_model_open of the teacher
+ * does, whose weights count. */
+pare_status pare_recipe_add_training(pare_json *recipe, const pare_train_options *options);
 
 /* The same for a run that has not looked at the data: with the options behind those three. */
-void pare_recipe_add_options(pare_json *recipe, const pare_train_options *options);
+pare_status pare_recipe_add_options(pare_json *recipe, const pare_train_options *options);
 
 /* PARE_USAGE naming the first member that differs, or that one of them has not, and both values;
  * the hint is `advice`. `path` is the file that holds `then`. */

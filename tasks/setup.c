@@ -233,11 +233,10 @@ static pare_status prepare_model(pare_training *t)
 /* ---- resuming ---- */
 
 /* Every option that the bits of the result depend on. */
-static pare_json *recipe_of(const pare_training *t)
+static pare_status fill_recipe(const pare_training *t, pare_json *r)
 {
     const pare_train_options *o = t->options;
     const char *metrics[PARE_MAX_TASK_METRICS + 1];
-    pare_json *r = pare_json_new_object();
     pare_task_metrics(t->task, (int)t->n_labels, metrics);
     pare_json_set_string(r, "task", t->task->name);
     pare_json_set_int(r, "training data (crc32)", pare_encoded_crc(&t->encoded));
@@ -248,10 +247,9 @@ static pare_json *recipe_of(const pare_training *t)
     pare_json_set_int(r, "max_seq_length", t->max_length);
     if (strcmp(t->best_metric, metrics[0]) != 0) /* the best score so far is one of this metric */
         pare_json_set_string(r, "metric_for_best", t->best_metric);
-    pare_recipe_add_training(r, o);
     if (o->method && o->method->recipe)
         o->method->recipe(t, r);
-    return r;
+    return pare_recipe_add_training(r, o);
 }
 
 /* How a run is begun anew. */
@@ -385,8 +383,10 @@ static pare_status check_space(const pare_training *t)
 /* With the recipe known: the same as the checkpoint's, or the run's from now on. */
 static pare_status settle_recipe(pare_training *t, const char *checkpoint)
 {
-    pare_json *recipe = recipe_of(t);
-    pare_status status = checkpoint ? compare_recipe(t, checkpoint, recipe) : PARE_OK;
+    pare_json *recipe = pare_json_new_object();
+    pare_status status = fill_recipe(t, recipe);
+    if (status == PARE_OK && checkpoint)
+        status = compare_recipe(t, checkpoint, recipe);
     char *text = pare_json_dump(recipe, 0, 17);
     t->text.recipe = text ? pare_arena_strdup(t->arena, text) : NULL;
     t->text.kernels = pare_arena_strdup(t->arena, pare_gemm_path());
