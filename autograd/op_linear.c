@@ -77,7 +77,7 @@ const real *pare_activated(pare_tape *t, const pare_tensor *x, pare_activation a
 }
 
 void pare_product(pare_tape *t, real *y, const real *x, const pare_tensor *w, const real *bias,
-                    int64_t rows)
+                  int64_t rows)
 {
     void *workspace = pare_tape_scratch(t, pare_gemm_workspace(rows, w->rows, w->cols));
     if (!workspace || !x)
@@ -155,7 +155,7 @@ void pare_weight_grad(pare_tape *t, pare_tensor *w, const real *dy, const real *
 }
 
 void pare_input_product(pare_tape *t, real *da, const real *dy, const pare_tensor *w,
-                          int64_t rows, bool add)
+                        int64_t rows, bool add)
 {
     void *workspace =
         da ? pare_tape_scratch(t, pare_gemm_workspace(rows, w->cols, w->rows)) : NULL;
@@ -165,7 +165,7 @@ void pare_input_product(pare_tape *t, real *da, const real *dy, const pare_tenso
 }
 
 void pare_input_grad(pare_tape *t, pare_tensor *x, pare_activation act, const real *dy,
-                       const pare_tensor *w)
+                     const pare_tensor *w)
 {
     bool add;
     real *dx = pare_tape_gradient(t, x, &add);

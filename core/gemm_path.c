@@ -161,12 +161,14 @@ static void measure(real *a, int64_t m, int64_t n, int64_t k, void *workspace, d
 pare_status pare_gemm_measure(int64_t m, int64_t n, int64_t k, double *gflops, double *peak)
 {
     *gflops = *peak = 0;
-    real *matrices = pare_malloc((size_t)(m * k + n * k + m * n) * sizeof(real));
-    void *workspace = matrices ? pare_malloc(pare_gemm_workspace(m, n, k)) : NULL;
-    pare_status status = workspace ? PARE_OK : PARE_MEMORY;
-    if (workspace)
+    pare_arena *arena = pare_arena_new("products"); /* as in training: in large pages */
+    if (!arena)
+        return PARE_MEMORY;
+    real *matrices = pare_arena_alloc(arena, (size_t)(m * k + n * k + m * n) * sizeof(real));
+    void *workspace = pare_arena_alloc(arena, pare_gemm_workspace(m, n, k));
+    const bool made = matrices && workspace;
+    if (made)
         measure(matrices, m, n, k, workspace, gflops, peak);
-    pare_free(workspace);
-    pare_free(matrices);
-    return status;
+    pare_arena_free(arena);
+    return made ? PARE_OK : PARE_MEMORY;
 }

@@ -71,7 +71,7 @@ void pare_parallel(int64_t n_tiles, pare_tile_function *function, void *context)
 #pragma omp parallel num_threads(n)
     {
         member = omp_get_thread_num();
-#pragma omp for schedule(dynamic, 1)
+#pragma omp for schedule(dynamic, 1) nowait /* the team's end is barrier enough */
         for (int64_t t = 0; t < n_tiles; t++)
             function(context, t);
         member = 0;

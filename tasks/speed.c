@@ -23,29 +23,38 @@ typedef struct bench {
     pare_optimizer *optimizer;
     pare_packed batch, one; /* the batch, and one sentence of it */
     int32_t *labels;        /* [batch] */
-    double *times;          /* [rounds] */
+    double *times, *peaks;  /* [rounds] */
     real *triad;            /* [3, TRIAD] */
 } bench;
 
 typedef pare_status timed(bench *b);
 
-static double median_time(bench *b)
+static double median(const bench *b, double *rounds)
 {
-    pare_sort_doubles(b->times, b->plan->rounds);
-    return pare_quantile(b->times, b->plan->rounds, 0.5);
+    pare_sort_doubles(rounds, b->plan->rounds);
+    return pare_quantile(rounds, b->plan->rounds, 0.5);
 }
 
-/* The median time of a function in milliseconds, after one call that is not counted. */
-static pare_status time_median(bench *b, timed *function, double *ms)
+/* The median time of a function in milliseconds, after one call that is not counted; and the peak
+ * that the registers have meanwhile, unless NULL. */
+static pare_status time_median(bench *b, timed *function, double *ms, double *peak)
 {
     PARE_TRY(function(b));
     for (int64_t i = 0; i < b->plan->rounds; i++) {
+        b->peaks[i] = peak ? pare_gemm_peak() : 0;
         const double start = pare_seconds();
         PARE_TRY(function(b));
         b->times[i] = 1e3 * (pare_seconds() - start);
     }
-    *ms = median_time(b);
+    *ms = median(b, b->times);
+    if (peak)
+        *peak = median(b, b->peaks);
     return PARE_OK;
+}
+
+static pare_status time_work(bench *b, timed *function, pare_speed_work *work)
+{
+    return time_median(b, function, &work->ms, &work->peak);
 }
 
 /* ---- sentences ---- */
@@ -154,7 +163,7 @@ static pare_status time_pass(bench *b, int which, double *ms)
         pare_arena_release(b->step, mark);
         PARE_TRY(pare_tape_status(&tape));
     }
-    *ms = median_time(b);
+    *ms = median(b, b->times);
     return PARE_OK;
 }
 
@@ -181,7 +190,7 @@ static pare_status measure_passes(bench *b, pare_speed *out)
     for (int i = 0; i < PARE_SPEED_PASSES; i++) {
         pare_speed_pass *p = &out->passes[i];
         p->name = passes[i].name;
-        PARE_TRY(i == PARE_SPEED_PASSES - 1 ? time_median(b, run_optimizer, &p->ms)
+        PARE_TRY(i == PARE_SPEED_PASSES - 1 ? time_median(b, run_optimizer, &p->ms, NULL)
                                             : time_pass(b, i, &p->ms));
         p->gb_per_second = passes[i].megabytes / p->ms;
     }
@@ -220,14 +229,12 @@ static pare_status measure_products(const bench *b, pare_speed *out)
 static void find_limits(const bench *b, pare_speed *out)
 {
     const double weights = (double)pare_model_encoder_parameters(b->model);
-    const double triad = 1e6 * out->triad_gb_per_second; /* bytes a millisecond */
-    double peak = 0; /* operations a millisecond */
-    for (int i = 0; i < PARE_SPEED_PRODUCTS; i++)
-        peak += 1e6 * out->products[i].peak / PARE_SPEED_PRODUCTS;
-    const double token = 2 * weights / (0.9 * peak), read = weights * sizeof(real) / triad;
-    out->forward.limit_ms = (double)out->tokens * token;
-    out->step.limit_ms = 3 * out->forward.limit_ms + 7 * read;
-    out->answer.limit_ms = fmax((double)b->plan->length * token, read);
+    const double token = 2e-6 * weights / 0.9; /* millions of operations: ms at 1 GFLOP/s */
+    const double batch = token * (double)out->tokens, one = token * (double)b->plan->length;
+    const double read = 1e-6 * weights * sizeof(real) / out->triad_gb_per_second;
+    out->forward.limit_ms = batch / out->forward.peak;
+    out->step.limit_ms = 3 * batch / out->step.peak + 7 * read;
+    out->answer.limit_ms = fmax(one / out->answer.peak, read);
 }
 
 static pare_status prepare(bench *b)
@@ -237,8 +244,9 @@ static pare_status prepare(bench *b)
     PARE_TRY(make_batch(b, 1, &b->one));
     b->labels = pare_arena_zalloc(b->run, (size_t)n * sizeof *b->labels);
     b->times = pare_arena_alloc(b->run, (size_t)b->plan->rounds * sizeof *b->times);
+    b->peaks = pare_arena_alloc(b->run, (size_t)b->plan->rounds * sizeof *b->peaks);
     b->triad = pare_arena_zalloc(b->run, 3 * (size_t)TRIAD * sizeof(real));
-    if (!b->labels || !b->times || !b->triad)
+    if (!b->labels || !b->times || !b->peaks || !b->triad)
         return PARE_MEMORY;
     return pare_optimizer_new(b->run, b->model->params, b->model->n_params, "adamw", 0.01,
                               &b->optimizer);
@@ -250,13 +258,13 @@ static pare_status measure(bench *b, pare_speed *out)
     PARE_TRY(prepare(b));
     out->tokens = b->batch.n_tokens;
     PARE_TRY(measure_products(b, out));
-    PARE_TRY(time_median(b, run_triad, &ms));
+    PARE_TRY(time_median(b, run_triad, &ms, NULL));
     out->triad_gb_per_second = 3e-6 * TRIAD * sizeof(real) / ms;
     PARE_TRY(pare_model_pack(b->model));
-    PARE_TRY(time_median(b, run_answer, &out->answer.ms));
-    PARE_TRY(time_median(b, run_forward, &out->forward.ms));
+    PARE_TRY(time_work(b, run_answer, &out->answer));
+    PARE_TRY(time_work(b, run_forward, &out->forward));
     pare_model_unpack(b->model);
-    PARE_TRY(time_median(b, run_step, &out->step.ms));
+    PARE_TRY(time_work(b, run_step, &out->step));
     find_limits(b, out);
     return measure_passes(b, out);
 }
