@@ -155,16 +155,22 @@ static pare_status choose(const char *name, bool supported, int what)
     return PARE_OK;
 }
 
-pare_status pare_kernels_set(const char *name)
+/* Asks the system for AMX's registers where the CPU has them. */
+static int best_bf16(void)
 {
-    const int best = (int)best_isa();
     pare_bf16 bf16 = PARE_BF16_AMX;
     while (!has_bf16(bf16))
         bf16--;
+    return (int)bf16;
+}
+
+pare_status pare_kernels_set(const char *name)
+{
+    const int best = (int)best_isa();
     if (strcmp(name, "auto") == 0 || name[0] == 0)
-        return choose(name, true, best | BF16 * (int)bf16);
+        return choose(name, true, best | BF16 * best_bf16());
     if (strcmp(name, "blis") == 0)
-        return choose(name, true, BLIS | best | BF16 * (int)bf16);
+        return choose(name, true, BLIS | best | BF16 * best_bf16());
     for (int isa = 0; isa < PARE_ISA_COUNT; isa++)
         if (strcmp(name, isa_names[isa]) == 0)
             return choose(name, isa <= best, isa);

@@ -62,12 +62,14 @@ static void make_r(double *r, double *columns, int64_t *order, double *squares, 
         order[j] = j;
         squares[j] = dot(columns + j * m, columns + j * m, m);
     }
+    double first = 0;
     for (int64_t k = 0; k < n; k++) {
         pivot(order, squares, k, n);
         double *q = columns + order[k] * m;
         const double length = sqrt(dot(q, q, m));
-        if (length == 0)
-            return;
+        first = k == 0 ? length : first;
+        if (length <= NEGLIGIBLE * NEGLIGIBLE * first)
+            return; /* rounding errors of rounding errors: their squares would underflow */
         r[k * n + order[k]] = length;
         for (int64_t i = 0; i < m; i++)
             q[i] /= length;

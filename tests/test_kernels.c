@@ -212,6 +212,14 @@ static void check_norm(void)
         for (int kind = 0; kind < 4; kind++)
             check_norm_of(n, kind & 1, kind & 2);
     check_norm_of(384, true, true);
+    real x[47], y[47], ones[47], stats[2]; /* a mean that is not the number itself, then eps */
+    for (int i = 0; i < 47; i++) {
+        x[i] = (real)12345.678;
+        ones[i] = 1;
+    }
+    k->norm(y, x, stats, x, NULL, NULL, ones, ones, 1e-12, 47);
+    for (int i = 0; i < 47; i++)
+        expect(y[i], 1, 0, "norm of equal numbers", 47, i);
 }
 
 static void test_norm(void **state)
@@ -268,6 +276,12 @@ static void check_softmax(void)
     real huge[] = {1e38f, 1e38f, -1e38f, 0}; /* no overflow: the largest becomes exp(0) */
     k->softmax(huge, 0.5, 4);
     assert_true(huge[0] == 0.5f && huge[1] == 0.5f && huge[2] == 0 && huge[3] == 0);
+    real large[8] = {0}; /* the largest's rounding error alone is thousands */
+    for (int i = 0; i < 8; i++)
+        large[i] = (real)(1e12 + 1e10 * i);
+    k->softmax(large, 0.35355339059327379, 8);
+    for (int i = 0; i < 8; i++)
+        assert_true(large[i] == (i == 7));
     real poisoned[20] = {0};
     poisoned[17] = (real)NAN;
     k->softmax(poisoned, 1, 20);
@@ -493,6 +507,10 @@ static void check_long_sums(void)
     for (int64_t at = 0; at < N; at += 4096)
         parts += k->sum_squares(x + at, N - at < 4096 ? N - at : 4096);
     assert_true(k->sum_squares(x, N) == parts);
+    for (int i = 0; i < 300; i++) /* their sum is beyond a float, not the norm */
+        x[i] = (real)3e18;
+    expect(k->sum_squares(x, 300) / 300, (double)(real)3e18 * (double)(real)3e18, 1e25,
+           "sum_squares", 300, 0);
     x[N - 1] = (real)INFINITY;
     assert_true(isinf(k->sum_squares(x, N)));
     x[5000] = (real)NAN;
@@ -539,9 +557,24 @@ static void check_adamw(void)
     }
 }
 
+/* Without a gradient moments end at 0, not among the denormal numbers, and a fault stays one. */
+static void check_fading_moments(void)
+{
+    const pare_adamw_step s = {1e-2, 0.9, 0.999, 1e-8, 0, 1, 1, 1};
+    real w[20] = {0}, m[20], v[20], g[20] = {0};
+    for (int i = 0; i < 20; i++)
+        m[i] = (real)(i % 2 ? 1e-31 : -5e-32), v[i] = (real)1e-31;
+    m[18] = (real)NAN;
+    for (int step = 0; step < 50; step++)
+        k->adamw(w, m, v, g, 20, &s);
+    for (int i = 0; i < 20; i++)
+        assert_true(i == 18 ? isnan(m[i]) && isnan(w[i]) : m[i] == 0 && v[i] > 0);
+}
+
 static void test_adamw(void **state)
 {
     (void)state;
+    each(check_fading_moments);
     each(check_adamw);
 }
 

@@ -63,18 +63,24 @@ static void assert_orthonormal(const svd *d, bool left, int64_t rank)
             test_close(inner(d, left, p, q), p == q && p < rank, 1e-11, 1, left ? "u" : "vt");
 }
 
+/* u s vt is a. */
+static void assert_product(const svd *d)
+{
+    for (int64_t i = 0; i < d->m; i++)
+        for (int64_t j = 0; j < d->n; j++) {
+            double sum = 0;
+            for (int64_t k = 0; k < d->k; k++)
+                sum += d->u[i * d->k + k] * d->s[k] * d->vt[k * d->n + j];
+            test_close(sum, d->a[i * d->n + j], 1e-12, d->s[0], "u s vt");
+        }
+}
+
 static void assert_decomposed(int64_t m, int64_t n, int64_t rank, double size)
 {
     svd d = svd_new(m, n);
     fill(&d, rank, size);
     assert_ok(pare_svd(d.a, m, n, d.u, d.s, d.vt));
-    for (int64_t i = 0; i < m; i++)
-        for (int64_t j = 0; j < n; j++) {
-            double sum = 0;
-            for (int64_t k = 0; k < d.k; k++)
-                sum += d.u[i * d.k + k] * d.s[k] * d.vt[k * n + j];
-            test_close(sum, d.a[i * n + j], 1e-12, d.s[0], "u s vt");
-        }
+    assert_product(&d);
     for (int64_t k = 0; k < d.k; k++) {
         assert_true(k == 0 || d.s[k] <= d.s[k - 1]);
         if (k >= rank)
@@ -105,6 +111,25 @@ static void test_ranks_and_sizes(void **state)
     assert_decomposed(30, 40, 29, 1);
     assert_decomposed(20, 20, 20, 1e200);
     assert_decomposed(20, 20, 20, 1e-200);
+}
+
+/* Columns that depend on each other exactly, with nothing random in what is left of them. */
+static void test_exactly_dependent(void **state)
+{
+    (void)state;
+    static const int64_t shapes[][2] = {{32, 32}, {128, 128}, {200, 37}, {37, 200}};
+    for (size_t i = 0; i < 3 * sizeof shapes / sizeof *shapes; i++) {
+        const int64_t m = shapes[i / 3][0], n = shapes[i / 3][1];
+        svd d = svd_new(m, n);
+        for (int64_t r = 0; r < m; r++)
+            for (int64_t c = 0; c < n; c++)
+                d.a[r * n + c] = i % 3 == 0   ? (double)0.02f                 /* constant */
+                                 : i % 3 == 1 ? sin((double)c)                /* equal rows */
+                                              : (double)((31 * r + 17 * c) % 7 - 3);
+        assert_ok(pare_svd(d.a, m, n, d.u, d.s, d.vt));
+        assert_product(&d);
+        svd_free(&d);
+    }
 }
 
 /* diag(5, 3, 0) behind a rotation, with its known values. */
@@ -144,6 +169,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shapes),
         cmocka_unit_test(test_ranks_and_sizes),
+        cmocka_unit_test(test_exactly_dependent),
         cmocka_unit_test(test_known_values),
         cmocka_unit_test(test_zeros_and_not_finite),
     };

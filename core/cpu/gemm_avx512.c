@@ -4,7 +4,7 @@
 #include <immintrin.h>
 
 #define VECTOR_BYTES 64
-#define TILE_ROWS 12
+#define TILE_ROWS 14
 #ifdef PARE_DOUBLE
 #define STEP(sum, x, v) sum = (vector)_mm512_fmadd_pd(_mm512_set1_pd(x), v, sum)
 #else

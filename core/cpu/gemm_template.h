@@ -97,6 +97,9 @@ TILE(5) TILE(6)
 #if TILE_ROWS > 6
 TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12)
 #endif
+#if TILE_ROWS > 12
+TILE(13) TILE(14)
+#endif
 
 static void tile_run_rows(const pare_gemm_tile *t)
 {
@@ -108,6 +111,9 @@ static void tile_run_rows(const pare_gemm_tile *t)
 #endif
 #if TILE_ROWS > 6
         ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12)
+#endif
+#if TILE_ROWS > 12
+        ROWS(13) ROWS(14)
 #endif
 #undef ROWS
     };

@@ -134,11 +134,15 @@ static real residual_sum(real *sum, const real *a, const real *factor, const rea
 static void k_norm(real *y, real *sum, real stats[2], const real *a, const real *factor,
                    const real *residual, const real *gamma, const real *beta, double eps, int64_t n)
 {
-    const real mean = residual_sum(sum, a, factor, residual, n) / (real)n;
-    vreal squares = {0};
-    FOR_VECTORS(n, vreal d = WHOLE(sum) - mean; squares = squares + d * d,
-                vreal d = v_keep(PART(sum) - mean, part); squares = squares + d * d);
-    const real scale = (real)(1 / sqrt((double)(v_sum(squares) / (real)n) + eps));
+    const real near = residual_sum(sum, a, factor, residual, n) / (real)n;
+    vreal squares = {0}, rest = {0};
+    FOR_VECTORS(n, vreal d = WHOLE(sum) - near; squares = squares + d * d; rest = rest + d,
+                vreal d = v_keep(PART(sum) - near, part); squares = squares + d * d;
+                rest = rest + d);
+    /* `near` may be a rounding error away: in a row of equal numbers that would be all there is */
+    const real off = v_sum(rest) / (real)n, mean = near + off;
+    const double variance = (double)(v_sum(squares) / (real)n) - (double)off * (double)off;
+    const real scale = (real)(1 / sqrt((variance > 0 ? variance : 0) + eps));
     FOR_VECTORS(n, v_store(y + i, (WHOLE(sum) - mean) * scale * WHOLE(gamma) + WHOLE(beta)),
                 v_store_part(y + i, (PART(sum) - mean) * scale * PART(gamma) + PART(beta), part));
     stats[0] = mean;
@@ -173,14 +177,15 @@ static void k_softmax(real *row, double scale, int64_t n)
 {
     const real factor = (real)scale;
     vreal largest_lanes = v_set(row[0] * factor);
-    FOR_VECTORS(n, largest_lanes = v_max(largest_lanes, WHOLE(row) * factor),
-                vreal x = v_select(v_first(part), PART(row) * factor, largest_lanes);
-                largest_lanes = v_max(largest_lanes, x));
+    /* stored, or a fused multiply-add would subtract the largest from what is not rounded yet */
+    FOR_VECTORS(n, vreal x = WHOLE(row) * factor; v_store(row + i, x);
+                largest_lanes = v_max(largest_lanes, x),
+                vreal x = PART(row) * factor; v_store_part(row + i, x, part);
+                largest_lanes = v_max(largest_lanes, v_select(v_first(part), x, largest_lanes)));
     const real largest = v_largest(largest_lanes);
     vreal total = {0};
-    FOR_VECTORS(n, vreal e = v_exp(WHOLE(row) * factor - largest); total = total + e;
-                v_store(row + i, e),
-                vreal e = v_keep(v_exp(PART(row) * factor - largest), part); total = total + e;
+    FOR_VECTORS(n, vreal e = v_exp(WHOLE(row) - largest); total = total + e; v_store(row + i, e),
+                vreal e = v_keep(v_exp(PART(row) - largest), part); total = total + e;
                 v_store_part(row + i, e, part));
     const real inverse = (real)1 / v_sum(total);
     FOR_VECTORS(n, v_store(row + i, WHOLE(row) * inverse),
@@ -367,6 +372,15 @@ static void k_multiply(real *y, const real *a, const real *b, int64_t n)
 
 enum { SQUARES_BLOCK = 4096 };
 
+/* Where their sum is more than a real holds. */
+static double large_squares(const real *x, int64_t n)
+{
+    double total = 0;
+    for (int64_t i = 0; i < n; i++)
+        total += (double)x[i] * (double)x[i];
+    return total;
+}
+
 static double k_sum_squares(const real *x, int64_t n)
 {
     double total = 0;
@@ -376,9 +390,20 @@ static double k_sum_squares(const real *x, int64_t n)
         vreal sum = {0};
         FOR_VECTORS(size, vreal s = WHOLE(p); sum = sum + s * s,
                     vreal s = PART(p); sum = sum + s * s);
-        total += (double)v_sum(sum);
+        const double squares = (double)v_sum(sum);
+        total += isinf(squares) ? large_squares(p, size) : squares;
     }
     return total;
+}
+
+/* A moment so small moves no weight (v's root stands beside epsilon); as a denormal number, which a
+ * gradient of 0 would leave there for good, it takes ten times as long to compute with. */
+#define NEGLIGIBLE_MOMENT (real)1e-32
+
+static inline vreal moment(vreal x)
+{
+    const vint keep = (x > NEGLIGIBLE_MOMENT) | (x < -NEGLIGIBLE_MOMENT) | (x != x);
+    return (vreal)((vint)x & keep);
 }
 
 static void k_adamw(real *w, real *m, real *v, const real *g, int64_t n, const pare_adamw_step *s)
@@ -389,7 +414,7 @@ static void k_adamw(real *w, real *m, real *v, const real *g, int64_t n, const p
                rate = (real)(s->learning_rate * s->correction1), c2 = (real)s->correction2;
 #define UPDATE(LOAD, STORE)                                                                        \
     vreal g_i = LOAD(g) * clip;                                                                    \
-    vreal m_i = LOAD(m) * b1 + g_i * r1, v_i = LOAD(v) * b2 + g_i * g_i * r2;                      \
+    vreal m_i = moment(LOAD(m) * b1 + g_i * r1), v_i = moment(LOAD(v) * b2 + g_i * g_i * r2);      \
     vreal w_i = LOAD(w) * shrink - rate * m_i / (v_sqrt(v_i * c2) + eps);                          \
     STORE(m, m_i);                                                                                 \
     STORE(v, v_i);                                                                                 \
