@@ -36,7 +36,7 @@ static pare_status read_heads(const pare_json *json, const char *path, scores *o
     const size_t n = pare_json_size(heads);
     if (!pare_json_is_array(heads) || n == 0 || isnan(base_metric))
         return pare_hint(pare_fail(PARE_INPUT, "%s: it is no result of pare heads sweep", path),
-                         "make one: pare heads sweep --output %s ...", path);
+                         "make one: pare heads sweep --output F.json ...");
     out->n = (int64_t)n;
     out->metric = pare_malloc(n * sizeof(double));
     out->loss = pare_malloc(n * sizeof(double));

@@ -142,6 +142,7 @@ run 2 heads correlate sweep.json
 echo '{}' >none.json
 run 3 heads correlate sweep.json none.json
 says "none.json"
+says "help: make one: pare heads sweep --output F.json"
 
 # ---- Factorised matrices ----
 run 0 flop factorize --model model.h5 factors.h5 --json
