@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cli/config_file.h"
+#include "core/utf8.h"
 
 /* ---- The table ---- */
 
@@ -440,14 +441,20 @@ static const char *short_name(char letter)
     return NULL;
 }
 
+static int character_length(const char *text)
+{
+    uint32_t point;
+    return (int)pare_utf8_decode(text, strlen(text), &point);
+}
+
 /* -q, or several in one: -qv. */
 static pare_status parse_short(pare_options *options, const char *letters)
 {
     for (const char *s = letters + 1; *s; s++) {
         const char *name = short_name(*s);
         if (!name)
-            return pare_hint(pare_fail(PARE_USAGE, "unknown option -%c in \"%s\" of pare %s", *s,
-                                       letters, options->command->name),
+            return pare_hint(pare_fail(PARE_USAGE, "unknown option -%.*s in \"%s\" of pare %s",
+                                       character_length(s), s, letters, options->command->name),
                              "short options are -h, -q and -v; others begin with two dashes");
         const pare_option *row = pare_option_find(name, strlen(name), options->command);
         PARE_TRY(pare_option_set(options, row, "true", PARE_GIVEN_LINE, letters));

@@ -160,6 +160,9 @@ static void test_errors_name_the_option_and_the_next_step(void **state)
     pare_options_free(&o);
     expect_usage(PARSE(&o, "finetune", "-x"), "-x", "-h, -q and -v");
     pare_options_free(&o);
+    expect_usage(PARSE(&o, "finetune", "-q\xc3\xa9v"), "unknown option -\xc3\xa9 in",
+                 "-h, -q and -v");
+    pare_options_free(&o);
     expect_usage(PARSE(&o, "finetune", "extra"), "\"extra\"", "--help");
     pare_options_free(&o);
     expect_usage(PARSE(&o, "import", "one"), "DIR OUT.h5", "pare import DIR OUT.h5");
