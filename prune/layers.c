@@ -120,6 +120,10 @@ pare_status pare_layers_choose(const char *strategy, int64_t count, int64_t n_la
     PARE_TRY(begin(out, s->name, n_layers));
     if (count < 1)
         return pare_fail(PARE_USAGE, "%lld layers to drop: at least 1 must go", (long long)count);
+    if (n_layers == 1)
+        return pare_hint(pare_fail(PARE_USAGE, "the model has one layer, and the head reads its "
+                                   "output"),
+                         "take a model of more layers");
     if (count >= n_layers)
         return pare_hint(pare_fail(PARE_USAGE, "%lld layers to drop of %lld: none would be left, "
                                    "and the head reads a layer's output", (long long)count,

@@ -85,6 +85,9 @@ static void test_refused_choices(void **state)
     assert_ok(pare_layers_list("3+0", 5, &c));
     check_choice(&c, "0,3");
     assert_int_equal(pare_layers_choose("top", 5, 5, NULL, &c), PARE_USAGE);
+    assert_string_equal(pare_error_hint(), "drop at most 4");
+    assert_int_equal(pare_layers_choose("top", 1, 1, NULL, &c), PARE_USAGE);
+    assert_message_has("the model has one layer");
     assert_int_equal(pare_layers_choose("top", 0, 5, NULL, &c), PARE_USAGE);
     assert_int_equal(pare_layers_choose("tip", 1, 5, NULL, &c), PARE_USAGE);
     assert_non_null(strstr(pare_error_message(), "tip"));
