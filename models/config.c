@@ -123,12 +123,15 @@ static pare_status read_activation(const pare_json *json, const char *where, par
                      "known are gelu, gelu_new, gelu_pytorch_tanh, relu and tanh");
 }
 
-/* null is a model without a padding row: -1. */
+/* null is a model without a padding row: -1. A negative number counts from the end, as torch's
+ * Embedding takes it. */
 static pare_status read_padding(const pare_json *json, const char *where, pare_config *out)
 {
     const pare_json *value = pare_json_get(json, "pad_token_id");
-    out->pad_token_id = pare_json_is_null(value) ? -1 : value ? pare_json_as_int(value, -2) : 0;
-    if (out->pad_token_id >= -1 && out->pad_token_id < out->vocab_size)
+    const int64_t n = out->vocab_size, id = value ? pare_json_as_int(value, n) : 0;
+    const bool none = pare_json_is_null(value);
+    out->pad_token_id = none ? -1 : id < 0 ? id + n : id;
+    if (none || (id >= -n && id < n))
         return PARE_OK;
     return pare_fail(PARE_INPUT, "%s: pad_token_id is no row of a vocabulary of %lld", where,
                      (long long)out->vocab_size);

@@ -38,7 +38,7 @@ typedef struct pare_config {
     double classifier_dropout; /* < 0: null, hidden_dropout_prob is used */
     double layer_norm_eps;
     double initializer_range;
-    int64_t pad_token_id;
+    int64_t pad_token_id;        /* -1: null, no row is for padding */
     bool gated; /* factorised matrices have a gate a rank: their masks are being trained */
     const pare_layer_shape *layers; /* [num_hidden_layers]; NULL: no layer was pruned; borrowed */
 } pare_config;

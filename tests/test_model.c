@@ -74,6 +74,19 @@ static void test_config_round_trip(void **state)
     assert_memory_equal(&first, &second, sizeof first);
 }
 
+/* torch's Embedding counts a negative padding_idx from the end. */
+static void test_config_padding(void **state)
+{
+    (void)state;
+    pare_config c;
+    assert_ok(read_config("{\"model_type\":\"bert\",\"pad_token_id\":-1}", &c));
+    assert_int_equal(c.pad_token_id, 30521);
+    assert_ok(read_config("{\"model_type\":\"bert\",\"pad_token_id\":-30522}", &c));
+    assert_int_equal(c.pad_token_id, 0);
+    assert_ok(read_config("{\"model_type\":\"bert\",\"pad_token_id\":30521}", &c));
+    assert_int_equal(c.pad_token_id, 30521);
+}
+
 static void test_config_refusals(void **state)
 {
     (void)state;
@@ -100,6 +113,8 @@ static void test_config_refusals(void **state)
         {"{\"model_type\":\"bert\",\"is_decoder\":true}", "is_decoder is true"},
         {"{\"model_type\":\"bert\",\"position_embedding_type\":\"relative_key\"}", "relative_key"},
         {"{\"model_type\":\"bert\",\"pad_token_id\":30522}", "pad_token_id"},
+        {"{\"model_type\":\"bert\",\"pad_token_id\":-30523}", "pad_token_id"},
+        {"{\"model_type\":\"bert\",\"pad_token_id\":\"0\"}", "pad_token_id"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         pare_config c;
@@ -366,11 +381,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_config_defaults),   cmocka_unit_test(test_config_round_trip),
-        cmocka_unit_test(test_config_refusals),   cmocka_unit_test(test_order),
-        cmocka_unit_test(test_structure),         cmocka_unit_test(test_base_counts),
-        cmocka_unit_test(test_impossible_models), cmocka_unit_test(test_strings),
-        cmocka_unit_test(test_initialize),        cmocka_unit_test(test_initialize_threads),
-        cmocka_unit_test(test_ensure_head),
+        cmocka_unit_test(test_config_padding),    cmocka_unit_test(test_config_refusals),
+        cmocka_unit_test(test_order),             cmocka_unit_test(test_structure),
+        cmocka_unit_test(test_base_counts),       cmocka_unit_test(test_impossible_models),
+        cmocka_unit_test(test_strings),           cmocka_unit_test(test_initialize),
+        cmocka_unit_test(test_initialize_threads), cmocka_unit_test(test_ensure_head),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
