@@ -33,6 +33,7 @@ void pare_console_init(const char *color, bool quiet, bool verbose)
         .quiet = quiet,
         .verbose = verbose && !quiet,
     };
+    pare_notes_silence(quiet);
 }
 
 const pare_console *pare_console_get(void)
@@ -50,26 +51,6 @@ int pare_console_width(void)
 }
 
 /* ---- Standard error ---- */
-
-static void line_to_stderr(const char *format, va_list args)
-{
-    char line[4096];
-
-    vsnprintf(line, sizeof line - 1, format, args);
-    strcat(line, "\n");
-    fputs(line, stderr); /* in one piece: threads and other programs write there too */
-}
-
-void pare_note(const char *format, ...)
-{
-    va_list args;
-
-    if (console.quiet)
-        return;
-    va_start(args, format);
-    line_to_stderr(format, args);
-    va_end(args);
-}
 
 /* What helps where the failure itself said nothing. */
 static const char *general_hint(pare_status status)

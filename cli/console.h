@@ -6,6 +6,7 @@
 #define PARE_CLI_CONSOLE_H
 
 #include "core/json.h"
+#include "core/note.h" /* pare_note: a line for people on stderr, unless --quiet */
 #include "core/status.h"
 
 typedef struct pare_console {
@@ -21,8 +22,6 @@ const pare_console *pare_console_get(void);
 /* Columns of the terminal on stderr; 80 where that is not known. */
 int pare_console_width(void);
 
-/* A line for people on stderr, unless --quiet. */
-void pare_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* "error: ..." and "help: ..." of the last failure. A stop with a checkpoint is no error and says
  * "note: ...". */
 void pare_console_error(pare_status status);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/file.h"
+#include "core/note.h"
 #include "core/status.h"
 #include "models/factors.h"
 #include "models/model.h"
@@ -258,8 +259,8 @@ static void note_strangers(const char *directory)
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char *path = pare_path_join(directory, names[i]);
         if (path && pare_path_exists(path))
-            fprintf(stderr, "note: %s was there before and is left alone; transformers reads it "
-                    "beside vocab.txt\n", path);
+            pare_note("note: %s was there before and is left alone; transformers reads it beside "
+                      "vocab.txt", path);
         pare_free(path);
     }
 }

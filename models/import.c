@@ -7,7 +7,9 @@
 #include <string.h>
 
 #include "core/file.h"
+#include "core/note.h"
 #include "core/status.h"
+#include "core/text.h"
 #include "models/bounded_json.h"
 #include "models/model.h"
 #include "models/safetensors.h"
@@ -291,8 +293,8 @@ static pare_status set_labels(const import *in, pare_model *model)
     bool regression = in->n_labels == 1;
     if (!regression && (strcmp(problem, "regression") == 0 ||
                         strcmp(problem, "multi_label_classification") == 0))
-        fprintf(stderr, "note: %s: problem_type %s is read as a choice of one among %lld labels\n",
-                in->config_path, problem, (long long)in->n_labels);
+        pare_note("note: %s: problem_type %s is read as a choice of one among %lld labels",
+                  in->config_path, problem, (long long)in->n_labels);
     if (regression)
         return pare_model_set_labels(model, task_name(in, true), NULL, 1);
     const char **names = pare_arena_alloc(in->file->arena, (size_t)in->n_labels * sizeof *names);
@@ -306,25 +308,28 @@ static pare_status set_labels(const import *in, pare_model *model)
 
 enum { MAX_NOTED = 12 };
 
-/* One line on stderr: what the file has that the model does not. */
-static void note_unused(const import *in)
+/* One line: what the file has that the model does not. */
+static pare_status note_unused(const import *in)
 {
-    size_t unused = 0;
+    pare_text line = {0};
+    size_t unused = 0, noted = 0;
     for (size_t i = 0; i < in->file->n; i++)
         unused += !in->file->tensors[i].used;
     if (unused == 0 && in->pooler)
-        return;
-    fprintf(stderr, "note: %s/%s:%s", in->directory, in->weights,
-            in->pooler ? "" : " no pooler");
+        return PARE_OK;
+    pare_text_puts(&line, in->pooler ? "" : " no pooler");
     if (unused)
-        fprintf(stderr, "%s not used:", in->pooler ? "" : ";");
-    size_t noted = 0;
+        pare_text_puts(&line, in->pooler ? " not used:" : "; not used:");
     for (size_t i = 0; i < in->file->n && noted < MAX_NOTED; i++)
         if (!in->file->tensors[i].used)
-            fprintf(stderr, "%s %s", noted++ ? "," : "", in->file->tensors[i].name);
+            pare_text_printf(&line, "%s %s", noted++ ? "," : "", in->file->tensors[i].name);
     if (unused > noted)
-        fprintf(stderr, ", and %zu more", unused - noted);
-    fputc('\n', stderr);
+        pare_text_printf(&line, ", and %zu more", unused - noted);
+    pare_status status = pare_text_status(&line);
+    if (status == PARE_OK)
+        pare_note("note: %s/%s:%s", in->directory, in->weights, line.bytes);
+    pare_text_free(&line);
+    return status;
 }
 
 /* No paths and no dates: the same directory gives the same model file. */
@@ -395,8 +400,7 @@ static pare_status import_all(import *in, pare_model **out)
                                   &vocabulary));
     PARE_TRY(pare_model_new(&in->config, in->pooler, in->n_labels, out));
     PARE_TRY(build(in, &vocabulary, *out));
-    note_unused(in);
-    return PARE_OK;
+    return note_unused(in);
 }
 
 pare_status pare_import(const char *directory, pare_model **out)

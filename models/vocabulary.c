@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/file.h"
+#include "core/note.h"
 #include "core/status.h"
 #include "core/utf8.h"
 #include "models/bounded_json.h"
@@ -39,8 +40,8 @@ static pare_status check_count(const char *path, int64_t n, int64_t vocab_size)
     if (n == 0)
         return pare_fail(PARE_INPUT, "%s: holds no tokens", path);
     if (n < vocab_size)
-        fprintf(stderr, "note: %s: %lld tokens for %lld rows of word embeddings\n", path,
-                (long long)n, (long long)vocab_size);
+        pare_note("note: %s: %lld tokens for %lld rows of word embeddings", path, (long long)n,
+                  (long long)vocab_size);
     return PARE_OK;
 }
 
@@ -262,8 +263,8 @@ static void note_added(const files *f, const char *directory)
     for (void *i = list ? NULL : pare_json_iter(object); i; i = pare_json_iter_next(object, i))
         count_added(&added, pare_json_iter_value(i));
     if (added.n > 0)
-        fprintf(stderr, "note: %s: %zu added token%s (the first is \"%.64s\") will be split like "
-                "any other text\n", directory, added.n, added.n == 1 ? "" : "s", added.first);
+        pare_note("note: %s: %zu added token%s (the first is \"%.64s\") will be split like any "
+                  "other text", directory, added.n, added.n == 1 ? "" : "s", added.first);
 }
 
 static pare_status read_files(files *f, const char *directory, int64_t vocab_size,

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "core/checksum.h"
+#include "core/note.h"
 #include "tasks/msr.h"
 #include "tasks/source.h"
 #include "tasks/table.h"
@@ -373,8 +374,8 @@ static pare_status read_row(reader *r, const pare_row *row)
     if (!may_be_header(r, row))
         return skip_row(r, row, why);
     r->n_rows--;
-    fprintf(stderr, "note: %s:%lld: taken for a header: %s\n", r->dataset->path,
-            (long long)row->line, why);
+    pare_note("note: %s:%lld: taken for a header: %s", r->dataset->path, (long long)row->line,
+              why);
     return PARE_OK;
 }
 

@@ -154,6 +154,25 @@ run 0 inspect tiny.h5
 run 0 export tiny.h5 exported
 run 0 import exported again.h5
 run 4 import exported no/such/folder/out.h5
+cp -r exported noted
+sed 's/"id2label"/"problem_type": "multi_label_classification", &/' exported/config.json \
+    >noted/config.json
+sed '$d' exported/vocab.txt >noted/vocab.txt
+echo '{"added_tokens":[{"id":9,"content":"[NEW]"}]}' >noted/tokenizer.json
+sed 's/"strip_accents": [a-z]*,//' exported/tokenizer_config.json >noted/tokenizer_config.json
+run 0 import noted noted.h5
+for note in "read as a choice of one" "8 tokens for 9 rows" "1 added token "; do says "$note"; done
+run 0 import -q noted noted.h5
+empty err
+sed 's/ForSequenceC/ForTokenC/' exported/config.json >noted/config.json
+run 0 import noted noted.h5
+says "not used: classifier.bias, classifier.weight"
+run 0 import -q noted noted.h5
+empty err
+run 0 export noted.h5 noted
+says "noted/tokenizer.json was there before"
+run 0 export -q noted.h5 noted
+empty err
 mkdir google
 cp "$tiny"/../tf/fine-tuned/* "$tiny/../tf/bert_config.json" "$tiny/vocab.txt" google
 run 0 import google google.h5
@@ -207,6 +226,13 @@ says "there is no .h5 file in it"
 run 4 verify nowhere.h5
 
 run 0 evaluate --config run/config.ini -q
+empty err
+by_number="--model run/best.h5 --task classify --data data --text-column 0 --label-column 1"
+# shellcheck disable=SC2086
+run 0 evaluate $by_number
+says "taken for a header"
+# shellcheck disable=SC2086
+run 0 evaluate -q $by_number
 empty err
 
 # ---- Products of bf16 ----
