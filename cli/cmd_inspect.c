@@ -1,6 +1,9 @@
 /* cmd_inspect.c: pare inspect M.h5: what a model file holds. */
+#include <string.h>
+
 #include "cli/console.h"
 #include "cli/options.h"
+#include "core/utf8.h"
 #include "models/model.h"
 
 /* ---- As JSON ---- */
@@ -113,6 +116,20 @@ static void print_layers(const pare_model *model)
     }
 }
 
+/* Names are a stranger's: what a terminal would obey is printed as JSON escapes it. */
+static void print_name(const char *name)
+{
+    uint32_t point;
+    char bytes[4];
+    while (*name) {
+        name += pare_utf8_decode(name, strlen(name), &point);
+        if (point < 0x20 || (point >= 0x7f && point < 0xa0))
+            pare_out("\\u%04x", (unsigned)point);
+        else
+            pare_out("%.*s", (int)pare_utf8_encode(point, bytes), bytes);
+    }
+}
+
 static void print_head(const pare_model *model)
 {
     pare_out("pooler               %s\n", model->pooler.weight ? "yes" : "none");
@@ -120,10 +137,13 @@ static void print_head(const pare_model *model)
         pare_out("head                 none\n");
         return;
     }
-    pare_out("head                 %s%s", model->task ? model->task : "",
-             model->label_names ? " labels:" : " regression");
-    for (int64_t i = 0; model->label_names && i < model->n_labels; i++)
-        pare_out("%s %s", i > 0 ? "," : "", model->label_names[i]);
+    pare_out("head                 ");
+    print_name(model->task ? model->task : "");
+    pare_out(model->label_names ? " labels:" : " regression");
+    for (int64_t i = 0; model->label_names && i < model->n_labels; i++) {
+        pare_out(i > 0 ? ", " : " ");
+        print_name(model->label_names[i]);
+    }
     pare_out("\n");
 }
 

@@ -151,6 +151,13 @@ json config parameters encoder_parameters layers history
 prints '"heads":2'
 prints '"ranks":{}'
 run 0 inspect tiny.h5
+prints "classify labels: contra, pro, neither"
+cp -r "$tiny" hostile
+sed 's/"contra"/"\\u001b[31mred"/; s/"pro"/"a\\tb\\u009b\\n"/' "$tiny/config.json" \
+    >hostile/config.json
+run 0 import hostile hostile.h5
+run 0 inspect hostile.h5
+prints 'labels: \u001b[31mred, a\u0009b\u009b\u000a, neither'
 run 0 export tiny.h5 exported
 run 0 import exported again.h5
 run 4 import exported no/such/folder/out.h5
