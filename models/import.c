@@ -396,7 +396,7 @@ static pare_status import_all(import *in, pare_model **out)
     PARE_TRY(read_pruned_heads(in));
     PARE_TRY(find_head(in));
     PARE_TRY(check_tensors(in));
-    PARE_TRY(pare_vocabulary_read(in->directory, in->config.vocab_size, in->file->arena,
+    PARE_TRY(pare_vocabulary_read(in->directory, in->json, in->config.vocab_size, in->file->arena,
                                   &vocabulary));
     PARE_TRY(pare_model_new(&in->config, in->pooler, in->n_labels, out));
     PARE_TRY(build(in, &vocabulary, *out));

@@ -9,6 +9,7 @@
 #include "core/status.h"
 #include "core/utf8.h"
 #include "models/bounded_json.h"
+#include "models/tokenizer_check.h"
 
 enum { MAX_TEXT = 64 << 20, MAX_GAPS = 4096 };
 
@@ -138,17 +139,22 @@ static char *join_tokens(const char *const *tokens, int64_t n, pare_arena *arena
     return text;
 }
 
-/* Allocates vocab_size pointers: the weights have shown before that there are as many rows. */
-static pare_status read_tokenizer_json(const char *path, const pare_json *json, int64_t vocab_size,
-                                       pare_arena *arena, char **out)
+static pare_status check_model(const char *path, const pare_json *json)
 {
     const pare_json *model = pare_json_get(json, "model");
-    const pare_json *vocab = pare_json_get(model, "vocab");
     const char *type = pare_json_get_string(model, "type", "WordPiece");
     const char *prefix = pare_json_get_string(model, "continuing_subword_prefix", "##");
     if (strcmp(type, "WordPiece") != 0 || strcmp(prefix, "##") != 0)
         return pare_fail(PARE_INPUT, "%s: its model is \"%.32s\" with the prefix \"%.32s\"; only "
                          "WordPiece with ## is supported", path, type, prefix);
+    return PARE_OK;
+}
+
+/* Allocates vocab_size pointers: the weights have shown before that there are as many rows. */
+static pare_status read_tokenizer_json(const char *path, const pare_json *json, int64_t vocab_size,
+                                       pare_arena *arena, char **out)
+{
+    const pare_json *vocab = pare_json_get(pare_json_get(json, "model"), "vocab");
     if (!pare_json_is_object(vocab))
         return pare_fail(PARE_INPUT, "%s: has no model.vocab", path);
     if ((int64_t)pare_json_size(vocab) > vocab_size)
@@ -200,19 +206,12 @@ static int find_switch(const pare_json *first, const char *first_key, const pare
     return otherwise;
 }
 
-/* Classes that take tokenizer.json as it is, where BertTokenizer builds its own normaliser. */
-static bool is_generic(const pare_json *config)
-{
-    const char *name = pare_json_get_string(config, "tokenizer_class", "");
-    return strcmp(name, "PreTrainedTokenizerFast") == 0 || strcmp(name, "TokenizersBackend") == 0;
-}
-
 /* In the order of the header's list. */
-static void read_switches(const pare_json *config, const pare_json *tokenizer,
+static void read_switches(const pare_json *config, const pare_json *tokenizer, bool generic,
                           pare_vocabulary_spec *out)
 {
     const pare_json *bert = find_normalizer(tokenizer);
-    if (bert && is_generic(config))
+    if (bert && generic)
         config = NULL;
     out->do_lower_case = find_switch(config, "do_lower_case", bert, "lowercase", false, 1) == 1;
     out->strip_accents = find_switch(config, "strip_accents", bert, "strip_accents", true, -1);
@@ -220,69 +219,138 @@ static void read_switches(const pare_json *config, const pare_json *tokenizer,
                                               "handle_chinese_chars", false, 1) == 1;
 }
 
-/* ---- All of it ---- */
+/* ---- The files, and whether they are BERT's ---- */
 
-/* Whether tokenizer.json could say something that the other two files do not. */
-static bool needs_json(const pare_json *config, bool has_text)
-{
-    return !has_text || is_generic(config) || !pare_json_get(config, "do_lower_case") ||
-           !pare_json_get(config, "strip_accents") ||
-           !pare_json_get(config, "tokenize_chinese_chars");
-}
-
-/* The three files of a directory. */
+/* The files of a directory. */
 typedef struct files {
-    char *text_path, *config_path, *json_path;
-    pare_json *config, *json;
+    char *text_path, *json_path;
+    pare_json *config, *json, *special, *added;
+    bool has_text, generic;
 } files;
 
-typedef struct added_tokens {
-    size_t n;
-    const char *first;
-} added_tokens;
+/* Whether tokenizer.json could say something that the other files do not. */
+static bool needs_json(const files *f)
+{
+    return !f->has_text || f->generic || !pare_json_get(f->config, "do_lower_case") ||
+           !pare_json_get(f->config, "strip_accents") ||
+           !pare_json_get(f->config, "tokenize_chinese_chars");
+}
+
+/* *json stays NULL where there is no such file. */
+static pare_status read_if_there(const char *directory, const char *name, pare_arena *arena,
+                                 pare_json **json)
+{
+    const char *path = pare_arena_printf(arena, "%s/%s", directory, name);
+    if (!path)
+        return PARE_MEMORY;
+    return pare_path_exists(path) ? pare_bounded_json_read(path, json) : PARE_OK;
+}
+
+/* tokenizer_config.json names the class, or else config.json. */
+static pare_status check_class(files *f, const char *directory, const pare_json *model_config,
+                               pare_arena *arena)
+{
+    const char *name = pare_json_get_string(f->config, "tokenizer_class", "");
+    const char *words = pare_json_get_string(f->config, "word_tokenizer_type", "basic");
+    const char *path = pare_arena_printf(arena, "%s/%sconfig.json", directory,
+                                         *name ? "tokenizer_" : "");
+    if (!path)
+        return PARE_MEMORY;
+    if (!*name)
+        name = pare_json_get_string(model_config, "tokenizer_class", "");
+    f->generic = pare_tokenizer_is_generic(name);
+    PARE_TRY(pare_tokenizer_check_class(path, name));
+    if (*name || strcmp(words, "basic") == 0)
+        return PARE_OK;
+    return pare_hint(pare_fail(PARE_INPUT, "%s/tokenizer_config.json: word_tokenizer_type is "
+                               "\"%.64s\"; only BERT's tokenizer is supported", directory, words),
+                     "if its ids are those of BertTokenizer, add \"tokenizer_class\": "
+                     "\"BertTokenizer\"");
+}
+
+static pare_status check_json(const files *f)
+{
+    if (!f->json)
+        return PARE_OK;
+    if (f->generic || !f->has_text)
+        PARE_TRY(check_model(f->json_path, f->json));
+    return pare_tokenizer_check_json(f->json_path, f->json, f->generic);
+}
+
+/* ---- Added tokens ---- */
 
 /* BERT's own special tokens are found in a text, and no others. */
-static void count_added(added_tokens *added, const pare_json *token)
+static void add_name(pare_json *names, const char *name)
 {
-    const char *content = pare_json_get_string(token, "content", "");
     for (int k = 0; k < PARE_SPECIAL_TOKENS; k++)
-        if (strcmp(content, pare_special_tokens[k]) == 0)
+        if (strcmp(name, pare_special_tokens[k]) == 0)
             return;
-    if (added->n++ == 0)
-        added->first = content;
+    pare_json_set_bool(names, name, true);
+}
+
+/* A token is a string, or an object that has it as its content. */
+static void add_token_name(pare_json *names, const pare_json *token)
+{
+    const char *name = pare_json_as_string(token, pare_json_get_string(token, "content", ""));
+    if (*name)
+        add_name(names, name);
+}
+
+static void add_list(pare_json *names, const pare_json *list)
+{
+    for (size_t i = 0; i < pare_json_size(list); i++)
+        add_token_name(names, pare_json_at(list, i));
+}
+
+/* Each once, from wherever any version of transformers has put them. */
+static pare_json *find_added(const files *f)
+{
+    pare_json *names = pare_json_new_object();
+    pare_json *decoder = pare_json_get(f->config, "added_tokens_decoder");
+    add_list(names, pare_json_get(f->json, "added_tokens"));
+    for (void *i = pare_json_iter(decoder); i; i = pare_json_iter_next(decoder, i))
+        add_token_name(names, pare_json_iter_value(i));
+    for (void *i = pare_json_iter(f->added); i; i = pare_json_iter_next(f->added, i))
+        add_name(names, pare_json_iter_key(i));
+    add_list(names, pare_json_get(f->config, "additional_special_tokens"));
+    add_list(names, pare_json_get(f->special, "additional_special_tokens"));
+    return names;
 }
 
 /* Tokens that were added to BERT's are named: their ids will be others than transformers'. */
-static void note_added(const files *f, const char *directory)
+static pare_status note_added(const files *f, const char *directory)
 {
-    added_tokens added = {0, ""};
-    const pare_json *list = pare_json_get(f->json, "added_tokens");
-    pare_json *object = pare_json_get(f->config, "added_tokens_decoder");
-    for (size_t i = 0; i < pare_json_size(list); i++)
-        count_added(&added, pare_json_at(list, i));
-    for (void *i = list ? NULL : pare_json_iter(object); i; i = pare_json_iter_next(object, i))
-        count_added(&added, pare_json_iter_value(i));
-    if (added.n > 0)
+    pare_json *names = find_added(f);
+    size_t n = pare_json_size(names);
+    pare_status status = pare_json_status();
+    if (status == PARE_OK && n > 0)
         pare_note("note: %s: %zu added token%s (the first is \"%.64s\") will be split like any "
-                  "other text", directory, added.n, added.n == 1 ? "" : "s", added.first);
+                  "other text", directory, n, n == 1 ? "" : "s",
+                  pare_json_iter_key(pare_json_iter(names)));
+    pare_json_free(names);
+    return status;
 }
 
-static pare_status read_files(files *f, const char *directory, int64_t vocab_size,
-                              pare_arena *arena, pare_vocabulary_spec *out)
+/* ---- All of it ---- */
+
+static pare_status read_files(files *f, const char *directory, const pare_json *model_config,
+                              int64_t vocab_size, pare_arena *arena, pare_vocabulary_spec *out)
 {
     f->text_path = pare_arena_printf(arena, "%s/vocab.txt", directory);
-    f->config_path = pare_arena_printf(arena, "%s/tokenizer_config.json", directory);
     f->json_path = pare_arena_printf(arena, "%s/tokenizer.json", directory);
-    if (!f->text_path || !f->config_path || !f->json_path)
+    if (!f->text_path || !f->json_path)
         return PARE_MEMORY;
-    bool has_text = pare_path_exists(f->text_path);
-    if (pare_path_exists(f->config_path))
-        PARE_TRY(pare_bounded_json_read(f->config_path, &f->config));
-    if (needs_json(f->config, has_text) && pare_path_exists(f->json_path))
-        PARE_TRY(pare_bounded_json_read(f->json_path, &f->json));
-    read_switches(f->config, f->json, out);
-    note_added(f, directory);
-    if (has_text)
+    f->has_text = pare_path_exists(f->text_path);
+    PARE_TRY(read_if_there(directory, "tokenizer_config.json", arena, &f->config));
+    PARE_TRY(read_if_there(directory, "special_tokens_map.json", arena, &f->special));
+    PARE_TRY(read_if_there(directory, "added_tokens.json", arena, &f->added));
+    PARE_TRY(check_class(f, directory, model_config, arena));
+    if (needs_json(f))
+        PARE_TRY(read_if_there(directory, "tokenizer.json", arena, &f->json));
+    PARE_TRY(check_json(f));
+    read_switches(f->config, f->json, f->generic, out);
+    PARE_TRY(note_added(f, directory));
+    if (f->has_text)
         return read_text_file(f->text_path, vocab_size, arena, &out->text);
     if (f->json)
         return read_tokenizer_json(f->json_path, f->json, vocab_size, arena, &out->text);
@@ -291,13 +359,15 @@ static pare_status read_files(files *f, const char *directory, int64_t vocab_siz
                      "add the vocabulary that the model was trained with");
 }
 
-pare_status pare_vocabulary_read(const char *directory, int64_t vocab_size, pare_arena *arena,
-                                 pare_vocabulary_spec *out)
+pare_status pare_vocabulary_read(const char *directory, const pare_json *model_config,
+                                 int64_t vocab_size, pare_arena *arena, pare_vocabulary_spec *out)
 {
     files f = {0};
     *out = (pare_vocabulary_spec){0};
-    pare_status status = read_files(&f, directory, vocab_size, arena, out);
+    pare_status status = read_files(&f, directory, model_config, vocab_size, arena, out);
     pare_json_free(f.config);
     pare_json_free(f.json);
+    pare_json_free(f.special);
+    pare_json_free(f.added);
     return status;
 }

@@ -22,7 +22,7 @@ static void fuzz(const unsigned char *bytes, size_t size)
     *strrchr(folder, '/') = '\0';
     pare_arena *arena = pare_arena_new("fuzz");
     fuzz_check(arena);
-    if (fuzz_read(pare_vocabulary_read(folder, 30522, arena, &spec)) &&
+    if (fuzz_read(pare_vocabulary_read(folder, NULL, 30522, arena, &spec)) &&
         fuzz_read(pare_tokenizer_new(&spec, &tokenizer))) {
         fuzz_check(pare_tokenizer_encode(tokenizer, "ab c\xc3\xa9", 6, NULL, 0, 0, &encoding) ==
                    PARE_OK);
