@@ -49,7 +49,7 @@ static pare_status find_key(const pare_sweep_grid *g, const pare_options *o, con
         return pare_hint(pare_fail(PARE_USAGE, "--grid: seeds are no part of the grid"),
                          "write --seeds 1,2,3");
     if (row->line_only || is_named(row, "output") || is_named(row, "threads") ||
-        is_named(row, "kernels"))
+        is_named(row, "kernels") || is_named(row, "max_seconds"))
         return pare_hint(pare_fail(PARE_USAGE, "--grid: %s cannot differ from run to run",
                                    row->name),
                          "it is one for the whole sweep");

@@ -43,6 +43,7 @@ static void test_bad_grids(void **state)
         {"output=a,b", "output cannot differ"},
         {"resume=true,false", "resume cannot differ"},
         {"threads=1,2", "threads cannot differ"},
+        {"max-seconds=1,200", "max_seconds cannot differ"},
         {"batch-size=8,16", "batch_size is given by itself and in the grid"},
         {"drop-layers=none,top:2", "none would be left"},
         {"drop-layers=contribution:2", "none would be left"},
@@ -55,7 +56,7 @@ static void test_bad_grids(void **state)
     char folder[TEST_PATH];
     test_path(folder, home, "never");
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        const arguments a = SWEEP("--grid", bad[i][0], "--output", folder);
+        const arguments a = SWEEP("--grid", bad[i][0], "--output", folder, "--dry-run");
         assert_refused(&a, PARE_USAGE, bad[i][1], folder);
     }
     const arguments near = SWEEP("--grid", bad[0][0], "--output", folder);
