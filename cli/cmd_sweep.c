@@ -7,6 +7,7 @@
 #include "cli/sweep_report.h"
 #include "cli/sweep_run.h"
 #include "cli/sweep_time.h"
+#include "core/clock.h"
 #include "core/file.h"
 
 /* ---- The folder ---- */
@@ -231,7 +232,8 @@ static pare_status run(const pare_options *o, const pare_sweep_grid *g)
     const int share = pare_threads() / (int)o->jobs;
     const pare_sweep_plan plan = {.grid = g, .folder = o->output, .jobs = o->jobs,
                                   .threads = o->threads > 0 ? o->threads : share > 1 ? share : 1,
-                                  .slim = o->slim, .max_seconds = o->max_seconds};
+                                  .slim = o->slim, .began = pare_seconds(),
+                                  .max_seconds = o->max_seconds};
     pare_json **results = pare_arena_zalloc(g->arena, (size_t)g->n_cells * sizeof(pare_json *));
 
     if (!results)

@@ -42,7 +42,6 @@ typedef struct sweep {
     int n_runs, n_done, n_running, n_stopped, n_failed; /* cells that share one count once */
     pare_status failure;      /* of the first that failed */
     char message[LONGEST_LINE], hint[LONGEST_LINE];
-    double began;             /* pare_seconds() */
     bool passed_on;           /* the children know that a stop was asked for */
 } sweep;
 
@@ -407,13 +406,17 @@ static void signal_children(const sweep *s, int number)
             kill(s->jobs[i].child, number);
 }
 
-/* What was asked of the sweep is asked of its runs: to stop, by a signal or the clock, or to save.
- * True if no other run is to be started. */
+bool pare_sweep_must_stop(const pare_sweep_plan *plan)
+{
+    const double limit = plan->max_seconds;
+    return pare_signal_stop_requested() || (limit > 0 && pare_seconds() - plan->began >= limit);
+}
+
+/* What was asked of the sweep is asked of its runs: to stop or to save. True if no other run is to
+ * be started. */
 static bool pass_on(sweep *s)
 {
-    const double limit = s->plan->max_seconds;
-    const bool stop = pare_signal_stop_requested() ||
-                      (limit > 0 && pare_seconds() - s->began >= limit);
+    const bool stop = pare_sweep_must_stop(s->plan);
     if (stop && !s->passed_on)
         signal_children(s, SIGTERM);
     if (pare_signal_save_requested())
@@ -477,12 +480,12 @@ static pare_status take_stock(sweep *s)
 
 static pare_status verdict(const sweep *s)
 {
+    if (s->n_done == s->n_runs)
+        return PARE_OK;
     if (s->passed_on || (s->n_stopped > 0 && s->n_failed == 0))
         return pare_hint(pare_fail(PARE_STOPPED, "stopped: %d of %d runs are done, the others are "
                                    "saved in %s", s->n_done, s->n_runs, s->plan->folder),
                          "go on with the same command");
-    if (s->n_failed == 0)
-        return PARE_OK;
     pare_fail(s->failure, "%s", s->message);
     if (s->n_failed > 1)
         pare_context(s->failure, "%d runs failed, the first of them", s->n_failed);
@@ -491,7 +494,7 @@ static pare_status verdict(const sweep *s)
 
 pare_status pare_sweep_run(const pare_sweep_plan *plan, pare_json **results)
 {
-    sweep s = {.plan = plan, .results = results, .began = pare_seconds()};
+    sweep s = {.plan = plan, .results = results};
 
     s.jobs = pare_calloc((size_t)plan->grid->n_cells, sizeof *s.jobs);
     if (!s.jobs)

@@ -15,6 +15,7 @@ typedef struct pare_sweep_plan {
     int64_t jobs;    /* runs at once */
     int64_t threads; /* of each run */
     bool slim;       /* of a finished run keep best.h5 and its records alone */
+    double began;       /* pare_seconds(), for max_seconds */
     double max_seconds; /* of the whole sweep; then as SIGTERM; 0: no limit */
 } pare_sweep_plan;
 
@@ -24,10 +25,13 @@ typedef struct pare_sweep_plan {
  *    "parameters", "layers", "timing": {"train_seconds", ...}}
  *   {"name", "options", "seed", "diverged": true}    where the loss was not finite
  *
- * SIGTERM and SIGINT are passed on: the runs save, and the status is PARE_STOPPED. SIGUSR1 is
- * passed on too: they save and go on. Where a run fails the others go on; the status is then that
- * of the first failure. */
+ * SIGTERM and SIGINT are passed on: the runs save, and the status is PARE_STOPPED, unless all of
+ * them are done by then. SIGUSR1 is passed on too: they save and go on. Where a run fails the
+ * others go on; the status is then that of the first failure. */
 pare_status pare_sweep_run(const pare_sweep_plan *plan, pare_json **results);
+
+/* Whether a signal or the clock asks the sweep to stop. */
+bool pare_sweep_must_stop(const pare_sweep_plan *plan);
 
 /* FOLDER/NAME + ending (".json"; "/best.h5"), to be given to pare_free; NULL: out of memory. */
 char *pare_sweep_path(const pare_sweep_plan *plan, const pare_sweep_cell *cell, const char *ending);

@@ -8,7 +8,6 @@
 #include "cli/progress_line.h"
 #include "core/file.h"
 #include "core/gemm.h"
-#include "core/signals.h"
 #include "models/bounded_json.h"
 
 enum { BATCH = 32 };
@@ -135,7 +134,7 @@ static pare_status time_point(const pare_sweep_plan *plan, timings *t, int refer
              pare_gemm_path());
     if (timings_find(t, key, &score->latency))
         return PARE_OK;
-    if (pare_signal_stop_requested())
+    if (pare_sweep_must_stop(plan))
         return pare_hint(pare_fail(PARE_STOPPED, "stopped: all runs are done, not all models are "
                                    "timed"),
                          "go on with the same command");

@@ -9,7 +9,8 @@
  * first undropped one (its first of all, if every point drops layers): that is what its ratio is
  * to. Models of a group with as many layers and parameters take as long: one of them is timed.
  *
- * What was timed is kept in FOLDER/latency.json, and not timed again. */
+ * What was timed is kept in FOLDER/latency.json, and not timed again. PARE_STOPPED if a signal or
+ * the clock asked for it before all was. */
 pare_status pare_sweep_time(const pare_sweep_plan *plan, pare_sweep_score *scores);
 
 #endif

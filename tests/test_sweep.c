@@ -327,6 +327,28 @@ static void test_signals(void **state)
     assert_true(stops > 0 && saved > 0);
 }
 
+/* Once all runs are done, the clock stops a sweep only where it has something left to time. */
+static void test_clock_after_the_runs(void **state)
+{
+    (void)state;
+    char folder[TEST_PATH];
+    test_path(folder, home, "timed");
+    const arguments runs = SWEEP("--seeds", "1", "--output", folder, "--no-latency");
+    const arguments late = SWEEP("--seeds", "1", "--output", folder, "--no-latency",
+                                 "--max-seconds", "1e-9");
+    const arguments late_timing = SWEEP("--seeds", "1", "--output", folder, "--max-seconds",
+                                        "1e-9");
+    const arguments timing = SWEEP("--seeds", "1", "--output", folder);
+    assert_int_equal(test_wait(start(&late)), PARE_STOPPED);
+    assert_false(exists(folder, "summary.json"));
+    assert_int_equal(test_wait(start(&runs)), PARE_OK);
+    assert_int_equal(test_wait(start(&late)), PARE_OK);
+    assert_int_equal(test_wait(start(&late_timing)), PARE_STOPPED);
+    assert_false(exists(folder, "latency.json"));
+    assert_int_equal(test_wait(start(&timing)), PARE_OK);
+    assert_int_equal(test_wait(start(&late_timing)), PARE_OK);
+}
+
 /* Whether a checkpoint stands where neither an epoch of 10 steps ends nor an interval does. */
 static pare_status find_odd_checkpoint(void *context, const char *name)
 {
@@ -491,6 +513,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_what_a_sweep_leaves),
         cmocka_unit_test(test_kills),
         cmocka_unit_test(test_signals),
+        cmocka_unit_test(test_clock_after_the_runs),
         cmocka_unit_test(test_save_request),
         cmocka_unit_test(test_equal_cells_share_a_run),
         cmocka_unit_test(test_runs_that_fail),
