@@ -6,12 +6,14 @@
 #include "cli/drawing.h"
 #include "cli/plot_results.h"
 
+enum { MOST_LAYERS = 1023 }; /* of a model, for a chart */
+
 /* One point of the grid, of the task at hand. */
 typedef struct point {
     const char *dropped;  /* "top:2", "none" */
     const char *others;   /* the grid's other options: "learning_rate=1e-4"; or "" */
     char strategy[32];    /* "top" */
-    double layers;        /* that are left */
+    int layers;           /* that are left; -1: it is not said */
     double mean, sd, ms;  /* of the score; forward time */
 } point;
 
@@ -19,7 +21,7 @@ typedef struct task_points {
     const char *task, *metric;
     point *at;
     int n;
-    double most_layers;
+    int most_layers;
 } task_points;
 
 /* ---- reading ---- */
@@ -68,7 +70,7 @@ static point read_point(pare_drawing *d, const pare_json *json, size_t i)
     const pare_json *one = pare_json_at(pare_json_get(json, "summary"), i);
     point p = {.dropped = dropped_of(one),
                .others = others_of(d, one),
-               .layers = pare_json_get_double(one, "layers", NAN),
+               .layers = (int)pare_json_get_int(one, "layers", -1),
                .mean = pare_json_get_double(one, "mean", NAN),
                .sd = pare_json_get_double(one, "sd", NAN),
                .ms = time_of(json, i)};
@@ -116,11 +118,11 @@ static pare_chart_series strategy_line(pare_drawing *d, const task_points *t, co
     double *x = pare_drawing_numbers(d, t->n), *y = pare_drawing_numbers(d, t->n);
     double *error = pare_drawing_numbers(d, t->n);
     int n = 0;
-    for (int left = (int)t->most_layers; !d->failed && left >= 0; left--)
+    for (int left = t->most_layers; !d->failed && left >= 0; left--)
         for (int i = 0; i < t->n; i++) {
             const point *p = &t->at[i];
             const bool whole = is_whole(p) && strcmp(p->others, one->others) == 0;
-            if ((int)p->layers != left || (!whole && !same_line(p, one)))
+            if (p->layers != left || (!whole && !same_line(p, one)))
                 continue;
             x[n] = t->most_layers - p->layers;
             y[n] = times ? p->ms : p->mean;
@@ -269,6 +271,20 @@ static pare_json *joined(pare_json *const *results, int n)
     return all;
 }
 
+/* A chart has room for each number of layers. */
+static pare_status check_layers(const pare_json *result, const char *name)
+{
+    const pare_json *summary = pare_json_get(result, "summary");
+    for (size_t i = 0; i < pare_json_size(summary); i++) {
+        const pare_json *layers = pare_json_get(pare_json_at(summary, i), "layers");
+        const int64_t n = pare_json_as_int(layers, -1);
+        if (layers && (n < 0 || n > MOST_LAYERS))
+            return pare_fail(PARE_INPUT, "%s: \"layers\" of its point %zu is no whole number from "
+                             "0 to %d", name, i + 1, MOST_LAYERS);
+    }
+    return PARE_OK;
+}
+
 pare_status pare_plot_sweep(pare_json *const *results, const char *const *names, int n,
                             const pare_plots *to)
 {
@@ -276,6 +292,7 @@ pare_status pare_plot_sweep(pare_json *const *results, const char *const *names,
     int sweeps = 0;
     for (int i = 0; i < n; i++)
         if (is_sweep(results[i])) {
+            PARE_TRY(check_layers(results[i], names[i]));
             name = names[i];
             sweeps++;
         }

@@ -131,6 +131,12 @@ for chart in sweep-sorted sweep-map sweep-and-other correlation-pearson \
         check "there is $chart.$ending" [ -s plots/$chart.$ending ]
     done
 done
+for layers in 1000000000 1e300 -1 1.5 '"12"'; do
+    printf '{"cells":[],"summary":[{"task":"T","options":{"drop_layers":"top:1"},%s' \
+        "\"metric\":\"a\",\"layers\":$layers,\"mean\":0.5,\"sd\":null}]}" >deep.json
+    run 3 plot deep.json --output plots
+    says "deep: \"layers\" of its point 1"
+done
 run 4 plot none-such.json --output never.h5
 printf '%s' '{"metric":"a","baseline":{"metrics":{"a":0.5}},"heads":[{"layer":-9,"head":0,' \
     '"metrics":{"a":0.4},"loss":1}]}' >minus.json
