@@ -208,6 +208,11 @@ static bool is_random(const pare_json *json)
     return strcmp(pare_json_get_string(json, "score", ""), "random") == 0;
 }
 
+static const char *task_of(const pare_json *json)
+{
+    return pare_json_get_string(json, "task", "");
+}
+
 /* The first metric's name of a curve's first point. */
 static const char *curve_metric(const pare_json *json)
 {
@@ -249,42 +254,79 @@ static pare_chart_series average(pare_drawing *d, const pare_chart_series *curve
                                .n = n, .x = curves[0].x, .y = y, .error = error};
 }
 
-static pare_status plot_curves(pare_drawing *d, pare_json *const *results, const char *const *names,
-                               int n)
+/* Whether both have a curve, of the same task and metric: they share a chart. */
+static bool same_axes(const pare_json *a, const pare_json *b)
+{
+    return has_curve(a) && has_curve(b) && strcmp(curve_metric(a), curve_metric(b)) == 0 &&
+           strcmp(task_of(a), task_of(b)) == 0;
+}
+
+/* The i-th result and those that share its chart, the random ones as their mean. */
+static pare_status gather_curves(pare_drawing *d, pare_json *const *results,
+                                 const char *const *names, int n, int i, pare_chart *chart)
 {
     pare_chart_series *series = pare_arena_alloc(d->arena, (size_t)(n + 1) * sizeof *series);
     pare_chart_series *random = pare_arena_alloc(d->arena, (size_t)n * sizeof *random);
-    const pare_json *any = NULL;
     int shown = 0, n_random = 0;
     if (!series || !random)
         return PARE_MEMORY;
-    for (int i = 0; i < n; i++) {
-        if (!has_curve(results[i]))
+    for (int k = i; k < n; k++) {
+        if (!same_axes(results[i], results[k]))
             continue;
-        any = results[i];
-        if (is_random(any))
-            random[n_random++] = read_curve(d, any, names[i]);
+        if (is_random(results[k]))
+            random[n_random++] = read_curve(d, results[k], names[k]);
         else
-            series[shown++] = read_curve(d, any, names[i]);
+            series[shown++] = read_curve(d, results[k], names[k]);
     }
-    if (d->failed || !any)
-        return d->failed ? PARE_MEMORY : PARE_OK;
+    if (d->failed)
+        return PARE_MEMORY;
     for (int k = 1; k < n_random; k++)
         if (random[k].n != random[0].n)
             return pare_fail(PARE_INPUT, "%s and %s have curves of other steps", random[0].name,
                              random[k].name);
     if (n_random > 0)
         series[shown++] = average(d, random, n_random);
-    const pare_chart chart = {
+    chart->series = series;
+    chart->n_series = shown;
+    return PARE_OK;
+}
+
+static pare_status draw_curves(pare_drawing *d, pare_json *const *results,
+                               const char *const *names, int n, int i, const char *stem)
+{
+    pare_chart chart = {
         .kind = PARE_CHART_LINES,
-        .title = pare_drawing_text(d, "%s as attention heads go",
-                                   pare_json_get_string(any, "task", "")),
+        .title = pare_drawing_text(d, "%s as attention heads go", task_of(results[i])),
         .x_label = "heads removed",
-        .y_label = curve_metric(any),
-        .series = series,
-        .n_series = shown,
+        .y_label = curve_metric(results[i]),
     };
-    return pare_drawing_write(d, &chart, "heads-removed");
+    PARE_TRY(gather_curves(d, results, names, n, i, &chart));
+    return pare_drawing_write(d, &chart, stem);
+}
+
+/* The first with its axes. */
+static bool begins_chart(pare_json *const *results, int i)
+{
+    for (int k = 0; k < i; k++)
+        if (same_axes(results[k], results[i]))
+            return false;
+    return has_curve(results[i]);
+}
+
+static pare_status plot_curves(pare_drawing *d, pare_json *const *results, const char *const *names,
+                               int n)
+{
+    int charts = 0;
+    for (int i = 0; i < n; i++)
+        charts += begins_chart(results, i);
+    for (int i = 0; i < n; i++)
+        if (begins_chart(results, i))
+            PARE_TRY(draw_curves(d, results, names, n, i,
+                                 charts == 1 ? "heads-removed"
+                                             : pare_drawing_text(d, "heads-removed-%s-%s",
+                                                                 task_of(results[i]),
+                                                                 curve_metric(results[i]))));
+    return PARE_OK;
 }
 
 /* ---- all ---- */

@@ -13,8 +13,8 @@
 
 /* Results of pare heads sweep: the metric without each head, sorted; the differences by layer and
  * head; and of every two the differences side by side. Of pare heads prune --step: the score as
- * heads go, all files in one chart, those of random order as their mean and deviation. Of pare
- * heads correlate: both matrices. */
+ * heads go, all files of a task and metric in one chart, those of random order as their mean and
+ * deviation. Of pare heads correlate: both matrices. */
 pare_status pare_plot_heads(pare_json *const *results, const char *const *names, int n,
                             const pare_plots *to);
 

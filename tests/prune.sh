@@ -131,6 +131,16 @@ for chart in sweep-sorted sweep-map sweep-and-other correlation-pearson \
         check "there is $chart.$ending" [ -s plots/$chart.$ending ]
     done
 done
+# Curves of another task or metric have a chart of their own.
+sed 's/SST-2/CoLA/; s/accuracy/matthews/g' curve.json >cola.json
+run 0 plot curve.json cola.json --output tasks
+check "two charts" [ "$(wc -l <out)" -eq 2 ]
+for chart in SST-2-accuracy CoLA-matthews; do
+    prints "tasks/heads-removed-$chart.svg"
+done
+check "the first holds the first alone" [ "$(cut -f1 tasks/heads-removed-SST-2-accuracy.tsv |
+    sed 1d | uniq)" = curve ]
+
 for layers in 1000000000 1e300 -1 1.5 '"12"'; do
     printf '{"cells":[],"summary":[{"task":"T","options":{"drop_layers":"top:1"},%s' \
         "\"metric\":\"a\",\"layers\":$layers,\"mean\":0.5,\"sd\":null}]}" >deep.json
