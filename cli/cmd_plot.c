@@ -9,23 +9,23 @@
 
 enum { MAX_LOG = 256 << 20 }; /* bytes */
 
-/* Whether there is a chart for it. */
-static bool known(const pare_json *json)
+/* What there are charts for: files of the same kind must not share a name. -1: not this. */
+static int kind_of(const pare_json *json)
 {
     static const char *const members[] = {"baseline", "pearson", "curve", "summary", "models",
                                           "schema"};
     const pare_json *of = pare_json_is_array(json) ? pare_json_at(json, 0) : json;
     for (size_t i = 0; i < sizeof members / sizeof *members; i++)
         if (pare_json_get(of, members[i]))
-            return true;
-    return false;
+            return (int)i;
+    return -1;
 }
 
 /* The length of `path` without what bears the same name in every run's folder. */
 static size_t common_cut(const char *path)
 {
     static const char *const common[] = {"/summary.json", "/eval_results.json", "/metrics.jsonl",
-                                         "/masks"};
+                                         "/heads.json", "/masks"};
     size_t n = strlen(path);
     for (size_t i = 0; i < sizeof common / sizeof *common; i++) {
         const size_t part = strlen(common[i]);
@@ -35,17 +35,60 @@ static size_t common_cut(const char *path)
     return n;
 }
 
-/* "runs/mrpc-1.json" -> "mrpc-1", "runs/mrpc/masks/metrics.jsonl" -> "mrpc". NULL: no memory. */
-static char *name_of(pare_arena *arena, const char *path)
+/* Where the last part of path[n] begins. */
+static size_t last_part(const char *path, size_t n)
 {
-    const size_t n = common_cut(path);
-    size_t start = n, end = n;
-    while (start > 0 && path[start - 1] != '/')
-        start--;
-    const char *dot = memchr(path + start, '.', n - start);
-    if (path[n] == '\0' && dot && dot > path + start)
-        end = (size_t)(dot - path);
+    while (n > 0 && path[n - 1] != '/')
+        n--;
+    return n;
+}
+
+/* "runs/mrpc-1.json" -> "mrpc-1", "runs/mrpc/masks/metrics.jsonl" -> "mrpc"; with the folder
+ * "runs-mrpc-1", "runs-mrpc". NULL: no memory. */
+static const char *name_of(pare_arena *arena, const char *path, bool with_folder)
+{
+    const size_t n = common_cut(path), start = last_part(path, n);
+    const char *dot = path[n] == '\0' ? strrchr(path + start, '.') : NULL;
+    const size_t end = dot && dot > path + start ? (size_t)(dot - path) : n;
+    const size_t slash = start > 0 ? start - 1 : 0, folder = last_part(path, slash);
+    if (with_folder && folder < slash && path[folder] != '.') /* "..-mrpc-1" would be hidden */
+        return pare_arena_printf(arena, "%.*s-%.*s", (int)(slash - folder), path + folder,
+                                 (int)(end - start), path + start);
     return pare_arena_printf(arena, "%.*s", (int)(end - start), path + start);
+}
+
+/* Whether one of the first n files has the name of the i-th, and is of its kind. */
+static bool is_shared(pare_json *const *results, const char *const *names, int n, int i)
+{
+    for (int k = 0; k < n; k++)
+        if (k != i && strcmp(names[k], names[i]) == 0 &&
+            kind_of(results[k]) == kind_of(results[i]))
+            return true;
+    return false;
+}
+
+/* What shares its name gets its folder in front; if that does not help, a number behind. */
+static pare_status name_all(const pare_options *o, pare_json *const *results, const char **names)
+{
+    const int n = o->n_operands;
+    bool *shared = pare_arena_zalloc(o->arena, (size_t)n * sizeof *shared);
+    if (!shared)
+        return PARE_MEMORY;
+    for (int i = 0; i < n; i++)
+        if (!(names[i] = name_of(o->arena, o->operands[i], false)))
+            return PARE_MEMORY;
+    for (int i = 0; i < n; i++)
+        shared[i] = is_shared(results, names, n, i);
+    for (int i = 0; i < n; i++)
+        if (shared[i] && !(names[i] = name_of(o->arena, o->operands[i], true)))
+            return PARE_MEMORY;
+    for (int i = 0; i < n; i++) {
+        const char *name = names[i];
+        for (int k = 2; is_shared(results, names, i, i); k++)
+            if (!(names[i] = pare_arena_printf(o->arena, "%s-%d", name, k)))
+                return PARE_MEMORY;
+    }
+    return PARE_OK;
 }
 
 /* The lines of a log as an array; one that is cut off is being written. */
@@ -80,14 +123,12 @@ static pare_status read_results(const pare_options *o, pare_json **results, cons
 {
     for (int i = 0; i < o->n_operands; i++) {
         PARE_TRY(read_result(o->operands[i], &results[i]));
-        if (!known(results[i]))
+        if (kind_of(results[i]) < 0)
             return pare_hint(pare_fail(PARE_INPUT, "%s: there is no chart for it", o->operands[i]),
                              "name results of pare heads or pare flop run, a sweep's "
                              "summary.json, or a run's metrics.jsonl");
-        if (!(names[i] = name_of(o->arena, o->operands[i])))
-            return PARE_MEMORY;
     }
-    return PARE_OK;
+    return name_all(o, results, names);
 }
 
 static pare_status draw_all(pare_json *const *results, const char *const *names, int n,

@@ -131,6 +131,34 @@ for chart in sweep-sorted sweep-map sweep-and-other correlation-pearson \
         check "there is $chart.$ending" [ -s plots/$chart.$ending ]
     done
 done
+# Every file has charts and a name of its own.
+each_once() { check "no chart twice" [ -z "$(sort out | uniq -d)" ]; }
+cp sweep.json lr0.1.json
+cp other.json lr0.2.json
+run 0 plot lr0.1.json lr0.2.json --output names
+for chart in lr0.1-sorted lr0.1-map lr0.2-sorted lr0.2-map lr0.1-and-lr0.2; do
+    prints "names/$chart.svg"
+done
+mkdir -p a/run b/run
+cp sweep.json a/same.json
+cp other.json b/same.json
+run 0 plot a/same.json b/same.json ./a/same.json --output names
+each_once
+for chart in a-same-map b-same-map a-same-2-map a-same-and-b-same; do
+    prints "names/$chart.svg"
+done
+cp other/metrics.jsonl a/run/metrics.jsonl
+cp other/metrics.jsonl b/run/metrics.jsonl
+run 0 plot a/run/metrics.jsonl b/run/metrics.jsonl --output names
+each_once
+prints "names/a-run-loss.svg"
+prints "names/b-run-loss.svg"
+cp curve.json a/heads.json
+cp curve.json b/heads.json
+run 0 plot a/heads.json b/heads.json --output names
+check "two curves, called after their runs" [ "$(cut -f1 names/heads-removed.tsv | sed 1d |
+    uniq | tr '\n' ' ')" = "a b " ]
+
 # Curves of another task or metric have a chart of their own.
 sed 's/SST-2/CoLA/; s/accuracy/matthews/g' curve.json >cola.json
 run 0 plot curve.json cola.json --output tasks
