@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/file.h"
 #include "core/memory.h"
 #include "core/real.h"
 #include "models/model_file.h"
@@ -16,6 +17,11 @@ static pare_status add_weights(pare_json *r, const char *key, const char *path)
     pare_json_set_int(r, key, pare_model_crc(model));
     pare_model_free(model);
     return PARE_OK;
+}
+
+pare_status pare_recipe_add_model(pare_json *r, const pare_train_options *o)
+{
+    return pare_path_exists(o->model) ? add_weights(r, PARE_RECIPE_MODEL, o->model) : PARE_OK;
 }
 
 pare_status pare_recipe_add_training(pare_json *r, const pare_train_options *o)
@@ -57,6 +63,7 @@ pare_status pare_recipe_add_options(pare_json *r, const pare_train_options *o)
     pare_json_set_int(r, "train_examples", o->train_examples);
     if (o->metric_for_best)
         pare_json_set_string(r, "metric_for_best", o->metric_for_best);
+    PARE_TRY(pare_recipe_add_model(r, o));
     return pare_recipe_add_training(r, o);
 }
 
@@ -97,9 +104,10 @@ pare_status pare_recipe_compare(const char *path, const pare_json *then, const p
         PARE_TRY(compare_member(path, key, pare_json_get(then, key), pare_json_iter_value(i),
                                 advice));
     }
-    for (void *i = pare_json_iter(then); i; i = pare_json_iter_next(then, i))
-        if (!pare_json_get(now, pare_json_iter_key(i)))
-            PARE_TRY(compare_member(path, pare_json_iter_key(i), pare_json_iter_value(i), NULL,
-                                    advice));
+    for (void *i = pare_json_iter(then); i; i = pare_json_iter_next(then, i)) {
+        const char *key = pare_json_iter_key(i);
+        if (!pare_json_get(now, key) && strcmp(key, PARE_RECIPE_MODEL) != 0)
+            PARE_TRY(compare_member(path, key, pare_json_iter_value(i), NULL, advice));
+    }
     return PARE_OK;
 }

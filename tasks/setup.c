@@ -233,7 +233,7 @@ static pare_status prepare_model(pare_training *t)
 /* ---- resuming ---- */
 
 /* Every option that the bits of the result depend on. */
-static pare_status fill_recipe(const pare_training *t, pare_json *r)
+static pare_status fill_recipe(const pare_training *t, bool resumed, pare_json *r)
 {
     const pare_train_options *o = t->options;
     const char *metrics[PARE_MAX_TASK_METRICS + 1];
@@ -249,6 +249,10 @@ static pare_status fill_recipe(const pare_training *t, pare_json *r)
         pare_json_set_string(r, "metric_for_best", t->best_metric);
     if (o->method && o->method->recipe)
         o->method->recipe(t, r);
+    if (resumed)
+        PARE_TRY(pare_recipe_add_model(r, o));
+    else
+        pare_json_set_int(r, PARE_RECIPE_MODEL, pare_model_crc(t->model));
     return pare_recipe_add_training(r, o);
 }
 
@@ -380,15 +384,16 @@ static pare_status check_space(const pare_training *t)
                      "free some space, lower --keep, or name another --output");
 }
 
-/* With the recipe known: the same as the checkpoint's, or the run's from now on. */
+/* The same as the checkpoint's, which stays; or the run's from now on. */
 static pare_status settle_recipe(pare_training *t, const char *checkpoint)
 {
     pare_json *recipe = pare_json_new_object();
-    pare_status status = fill_recipe(t, recipe);
+    pare_status status = fill_recipe(t, checkpoint, recipe);
     if (status == PARE_OK && checkpoint)
         status = compare_recipe(t, checkpoint, recipe);
-    char *text = pare_json_dump(recipe, 0, 17);
-    t->text.recipe = text ? pare_arena_strdup(t->arena, text) : NULL;
+    char *text = checkpoint ? NULL : pare_json_dump(recipe, 0, 17);
+    if (!checkpoint)
+        t->text.recipe = text ? pare_arena_strdup(t->arena, text) : NULL;
     t->text.kernels = pare_arena_strdup(t->arena, pare_gemm_path());
     pare_free(text);
     pare_json_free(recipe);

@@ -218,20 +218,22 @@ static void copy_file_to(const char *from, const char *to)
     free(bytes);
 }
 
-/* A teacher is known by its bytes, wherever it lies; so are the examples that are learnt and
+/* Models are known by their bytes, wherever they lie; so are the examples that are learnt and
  * scored. */
 static void test_files_that_changed(void **state)
 {
     (void)state;
     char run[TEST_PATH], from[TEST_PATH], teacher[TEST_PATH], moved[TEST_PATH], data[TEST_PATH],
-        corpus[TEST_PATH];
+        corpus[TEST_PATH], model[TEST_PATH];
     test_path(run, home, "changed");
+    test_path(model, home, "start.h5");
     test_path(from, reference, "best.h5");
     test_path(teacher, home, "teacher.h5");
     test_path(moved, home, "moved.h5");
     test_path(data, home, "other");
     test_path(corpus, data, "SST-2");
     copy_file_to(from, teacher);
+    copy_file_to(model_path, model);
     assert_int_equal(mkdir(data, 0777), 0);
     assert_ok(pare_demo_corpus_write(corpus, TRAIN, DEV, 5));
     pare_train_options o = options(run);
@@ -239,8 +241,14 @@ static void test_files_that_changed(void **state)
     o.teacher = teacher;
     o.distill_weight = 0.5;
     o.data = data;
+    o.model = model;
     assert_run(&o, PARE_OK);
     o.resume = true;
+    copy_file_to(from, model);
+    assert_run(&o, PARE_USAGE);
+    assert_int_equal(unlink(model), 0); /* nobody can tell, and nobody needs it */
+    assert_run(&o, PARE_OK);
+    o.model = model_path; /* the same weights under another name */
     assert_int_equal(rename(teacher, moved), 0);
     assert_run(&o, PARE_IO); /* not there: a recipe without it would be another */
     o.teacher = moved;
