@@ -170,13 +170,13 @@ static pare_status flop_options(const pare_options *o, pare_flop_options *out)
 /* ---- the steps ---- */
 
 static pare_status factorize_model(const pare_options *o, const pare_flop_options *f,
-                                   pare_model *model, pare_model **out)
+                                   pare_model *model, pare_model **out, bool *missed)
 {
     if (o->target >= 0 && o->gates)
         return pare_hint(pare_fail(PARE_USAGE, "both --target and --gates are given"),
                          "--target drops ranks now, --gates are for pare flop train");
     if (o->target >= 0)
-        return pare_flop_truncate_model(f, model, out);
+        return pare_flop_truncate_model(f, model, out, missed);
     return o->gates ? pare_flop_gated(model, f->which, f->start, f->gate_mean, f->gate_spread,
                                       (uint64_t)o->seed, out)
                     : pare_flop_factorize(model, f->which, false, out);
@@ -184,22 +184,25 @@ static pare_status factorize_model(const pare_options *o, const pare_flop_option
 
 /* The parts that make a model file of another. */
 typedef pare_status make_function(const pare_options *o, const pare_flop_options *f,
-                                  pare_model *model, pare_model **out);
+                                  pare_model *model, pare_model **out, bool *missed);
 
 static pare_status make_file(const pare_options *o, const pare_flop_options *f,
                              make_function *make, pare_json **result)
 {
     pare_model *model = NULL, *out = NULL;
+    bool missed = false;
     if (o->targets)
         return pare_hint(pare_fail(PARE_USAGE, "--targets: one model is made here"),
                          "give one --target");
     pare_status status = pare_model_open(o->model, &model);
     if (status == PARE_OK)
-        status = make(o, f, model, &out);
+        status = make(o, f, model, &out, &missed);
     if (status == PARE_OK)
         status = pare_model_save(out, o->operands[1]);
-    if (status == PARE_OK)
+    if (status == PARE_OK) {
         *result = result_of(model, out);
+        pare_json_set_bool(*result, "missed", missed);
+    }
     pare_model_free(out);
     pare_model_free(model);
     return status;
@@ -211,10 +214,10 @@ static pare_status factorize(const pare_options *o, pare_flop_options *f, pare_j
 }
 
 static pare_status compact_model(const pare_options *o, const pare_flop_options *f,
-                                 pare_model *model, pare_model **out)
+                                 pare_model *model, pare_model **out, bool *missed)
 {
     (void)o;
-    return pare_flop_compact_gated(f, model, out);
+    return pare_flop_compact_gated(f, model, out, missed);
 }
 
 static pare_status compact(const pare_options *o, pare_flop_options *f, pare_json **result)

@@ -79,7 +79,8 @@ static pare_status sweep(const pare_options *o, const pare_progress *progress, p
 {
     PARE_TRY(check_data(o));
     PARE_TRY(operands(o, 0, "the result goes to --output F.json"));
-    const pare_head_sweep_options what = {pare_options_evaluate(o), o->all_but_one};
+    pare_head_sweep_options what = {pare_options_evaluate(o), o->all_but_one};
+    what.eval.data.limit = o->train_examples;
     return pare_head_sweep(&what, progress, result);
 }
 

@@ -133,16 +133,16 @@ static void close_job(predict_job *job)
 
 /* ---- A batch of lines ---- */
 
-/* A copy that ends with a NUL; NULs inside are dropped, as the tokenizer would. */
+/* A copy that ends with a NUL. Those inside become another character that the tokenizer drops once
+ * it has looked for special tokens. */
 static char *copy_text(pare_arena *arena, const pare_line *line)
 {
-    char *copy = pare_arena_alloc(arena, line->n + 1), *end = copy;
+    char *copy = pare_arena_alloc(arena, line->n + 1);
 
     for (size_t i = 0; copy && i < line->n; i++)
-        if (line->text[i] != '\0')
-            *end++ = line->text[i];
+        copy[i] = line->text[i] != '\0' ? line->text[i] : '\1';
     if (copy)
-        *end = '\0';
+        copy[line->n] = '\0';
     return copy;
 }
 

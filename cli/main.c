@@ -10,16 +10,13 @@
 #include "core/library_guard.h"
 
 /* A closed descriptor 0, 1 or 2 would be given to the next file that is opened, and messages would
- * land in it. /dev/null, opened so that using it fails, takes its place. */
+ * land in it. /dev/null, opened so that using it fails, takes its place: the lowest that is
+ * free. */
 static void fill_standard_descriptors(void)
 {
-    int fd;
-
-    do
-        fd = open("/dev/null", O_RDONLY);
-    while (fd >= 0 && fd <= STDERR_FILENO);
-    if (fd > STDERR_FILENO)
-        close(fd);
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            (void)open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }
 
 /* Sets what the user has not; false if nothing was set. */

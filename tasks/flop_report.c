@@ -9,7 +9,6 @@
 #include "tasks/flop_run.h"
 #include "tasks/latency.h"
 
-static const double tolerated_miss = 0.01;
 static const int64_t batches[] = {1, 8, 32};
 enum { N_BATCHES = sizeof batches / sizeof *batches };
 
@@ -140,11 +139,6 @@ static double realised_factorised(const pare_flop_state *s, const measure *m)
     return 1 - ((double)m->encoder - s->rest) / s->factorised;
 }
 
-static bool missed(const pare_flop_state *s, int i, const measure *m)
-{
-    return fabs(realised(s, m) - s->models[i].gone) > tolerated_miss;
-}
-
 /* Truncated models have no gates: what is expected is what is there. */
 static void set_sparsity(const pare_flop_state *s, int i, const measure *m, pare_json *to)
 {
@@ -210,7 +204,7 @@ static pare_json *model_json(const pare_flop_state *s, int i, const measure *bef
     set_pair(one, "bytes", (double)before->bytes, (double)m->bytes);
     set_pair(one, "memory_bytes", (double)before->memory_bytes, (double)m->memory_bytes);
     set_pair(one, "eval_seconds", before->eval_seconds, m->eval_seconds);
-    pare_json_set_bool(one, "missed", missed(s, i, m));
+    pare_json_set_bool(one, "missed", pare_flop_missed(s, i, m->encoder));
     pare_json_set_string(one, "model", s->models[i].last);
     return one;
 }
@@ -266,7 +260,7 @@ static pare_json *result_of(const pare_flop_state *s, const measure *all, int ch
     bool any = false;
     for (int i = 0; i < s->n; i++) {
         pare_json_append(models, model_json(s, i, &all[0], &all[i + 1]));
-        any |= missed(s, i, &all[i + 1]);
+        any |= pare_flop_missed(s, i, all[i + 1].encoder);
     }
     pare_json_set_string(r, "task", pare_task_find(s->options->train.task)->name);
     pare_json_set_string(r, "method", s->options->method);

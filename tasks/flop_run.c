@@ -43,71 +43,6 @@ static bool learns(const pare_flop_state *s)
     return strcmp(s->options->method, "flop") == 0;
 }
 
-/* ---- targets ---- */
-
-/* Targets rise, lie between 0 and 1, and the main one is among them. */
-static pare_status list_targets(pare_flop_state *s)
-{
-    const pare_flop_options *o = s->options;
-    double all[PARE_MAX_TARGETS + 1];
-    int n = 0;
-    for (int i = 0; i < o->n_targets; i++) {
-        if (!(o->targets[i] > 0 && o->targets[i] < 1)) /* nor NaN */
-            return pare_hint(pare_fail(PARE_USAGE, "target %g is no share", o->targets[i]),
-                             "give numbers between 0 and 1: 0.4 removes 40 %%");
-        if (i > 0 && o->targets[i] <= o->targets[i - 1])
-            return pare_hint(pare_fail(PARE_USAGE, "--targets: %g stands behind %g",
-                                       o->targets[i], o->targets[i - 1]), "give them rising");
-        if (o->target > 0 && o->target < o->targets[i] && (n == 0 || o->target > all[n - 1]))
-            all[n++] = o->target;
-        all[n++] = o->targets[i];
-    }
-    if (o->target == 0 || o->target >= 1 || (o->target < 0 && n == 0))
-        return pare_hint(pare_fail(PARE_USAGE, "--target must be between 0 and 1"),
-                         "--target 0.4 removes 40 %% of the encoder's weights");
-    if (o->target > 0 && (n == 0 || o->target > all[n - 1]))
-        all[n++] = o->target;
-    if (n > PARE_MAX_TARGETS)
-        return pare_fail(PARE_USAGE, "more than %d targets", PARE_MAX_TARGETS);
-    s->n = n;
-    s->models = pare_arena_zalloc(s->arena, (size_t)n * sizeof *s->models);
-    for (int i = 0; s->models && i < n; i++) {
-        s->models[i].asked = all[i];
-        if (all[i] == o->target || (o->target < 0 && i == n - 1))
-            s->main = i;
-    }
-    return s->models ? PARE_OK : PARE_MEMORY;
-}
-
-/* What each target is of the dense encoder; one that would need no pruning at all is refused. */
-static pare_status convert_targets(pare_flop_state *s)
-{
-    for (int i = 0; i < s->n; i++) {
-        pare_flop_model *m = &s->models[i];
-        const double dense = s->encoder - s->rest; /* of the matrices that are factorised */
-        m->gone = s->options->of_factorised
-                      ? (dense - (1 - m->asked) * s->factorised) / s->encoder
-                      : m->asked;
-        if (m->gone <= 0)
-            return pare_hint(pare_fail(PARE_USAGE, "target %g of the factorised size is no smaller "
-                                       "than the dense matrices: factors begin at %g times that",
-                                       m->asked, s->factorised / dense),
-                             "take a target above %.3g, or --target-of dense",
-                             1 - dense / s->factorised);
-        if ((1 - m->gone) * s->encoder < s->least)
-            return pare_hint(pare_fail(PARE_USAGE, "target %g is beyond reach: the least that "
-                                       "these matrices can keep is %.3g of the encoder's weights",
-                                       m->asked, s->least / s->encoder),
-                             "take a smaller target, or more --modules");
-        m->compact = name_in(s, "compact-%.15g.h5", m->asked);
-        m->folder = name_in(s, "finetuned-%.15g", m->asked);
-        m->last = name_in(s, "finetuned-%.15g/last.h5", m->asked);
-        if (!m->compact || !m->folder || !m->last)
-            return PARE_MEMORY;
-    }
-    return PARE_OK;
-}
-
 /* ---- the run's recipe ---- */
 
 static pare_status fill_recipe(const pare_flop_state *s, pare_json *r)
@@ -207,13 +142,6 @@ static int64_t final_steps(const pare_flop_state *s)
     const int64_t most = s->options->train.max_steps;
     const int64_t steps = (int64_t)ceil(s->options->final_epochs * (double)s->steps_per_epoch);
     return most > 0 && most < steps ? most : steps;
-}
-
-/* Whether the model answers these data already. That of an imported head is not known by name. */
-static bool has_head(const pare_model *m, const pare_dataset *d)
-{
-    const pare_task *task = m->task ? pare_task_find(m->task) : NULL;
-    return pare_head_answers(m, d) && (!task || task == d->task || task->own_files);
 }
 
 /* The dense model: the one at hand, or fine-tuned from it. */
@@ -367,39 +295,6 @@ static pare_status finetune_model(const pare_flop_state *s, int i)
 
 /* ---- the run ---- */
 
-/* One matrix into the sizes. */
-static void count_matrix(pare_flop_state *s, const pare_weight *w, bool chosen)
-{
-    const int64_t rank = w->in < w->out ? w->in : w->out, block = pare_flop_rank_block(rank);
-    const pare_flop_matrix m = {.in = w->in, .out = w->out};
-    const double dense = (double)(w->in * w->out);
-    s->factorised += chosen ? (double)(rank * (w->in + w->out)) : 0;
-    s->rest += chosen ? 0 : dense;
-    s->least += chosen ? pare_flop_cost(&m, block < rank ? block : rank) : dense;
-}
-
-/* Sizes of the matrices: of those that have factors, or of a dense model's that will have. */
-static pare_status look_at_model(pare_flop_state *s, pare_model *m, bool gated)
-{
-    const char *path = s->options->train.model;
-    int64_t factorised = 0;
-    s->encoder = pare_flop_dense_size(m);
-    for (int64_t i = 0; i < m->config.num_hidden_layers; i++)
-        for (int k = 0; k < PARE_MATRICES; k++) {
-            const pare_weight *w = pare_layer_matrix(&m->layers[i], (pare_matrix)k);
-            if (w->p && !gated)
-                return pare_hint(pare_fail(PARE_INPUT, "%s: layer %lld's %s is factorised already",
-                                           path, (long long)i, pare_matrix_name((pare_matrix)k)),
-                                 "start from a dense model");
-            factorised += w->p != NULL;
-            count_matrix(s, w, gated ? w->p != NULL : s->options->which[k]);
-        }
-    if (gated && factorised == 0)
-        return pare_hint(pare_fail(PARE_INPUT, "%s: no matrix of a layer is factorised", path),
-                         "make such a model by pare flop factorize --gates");
-    return PARE_OK;
-}
-
 static pare_status check(const pare_train_options *t)
 {
     const pare_task *task;
@@ -415,7 +310,7 @@ static pare_status look_at_data(pare_flop_state *s, const pare_model *m)
     pare_dataset *d = NULL;
     data.limit = s->options->train.train_examples;
     PARE_TRY(pare_dataset_read(&data, &d));
-    s->headed = has_head(m, d);
+    s->headed = pare_head_is_for(m, d);
     s->data_crc = pare_dataset_crc(d);
     const pare_status status = count_steps(s, d);
     pare_dataset_free(d);
@@ -439,20 +334,34 @@ static pare_status check_run(const pare_train_options *t)
                      "pare flop run compares the models on it; pare flop train needs none");
 }
 
+/* The files of each target. */
+static pare_status name_files(pare_flop_state *s)
+{
+    for (int i = 0; i < s->n; i++) {
+        pare_flop_model *m = &s->models[i];
+        m->compact = name_in(s, "compact-%.15g.h5", m->asked);
+        m->folder = name_in(s, "finetuned-%.15g", m->asked);
+        m->last = name_in(s, "finetuned-%.15g/last.h5", m->asked);
+        if (!m->compact || !m->folder || !m->last)
+            return PARE_MEMORY;
+    }
+    return PARE_OK;
+}
+
 /* Everything that can be refused is, before anything is written. */
 static pare_status look(pare_flop_state *s, bool gated)
 {
     pare_model *m = NULL;
     PARE_TRY(check(&s->options->train));
-    PARE_TRY(list_targets(s));
+    PARE_TRY(pare_flop_list_targets(s));
     PARE_TRY(pare_model_open(s->options->train.model, &m));
-    pare_status status = look_at_model(s, m, gated);
+    pare_status status = pare_flop_aim(s, m, gated);
     if (status == PARE_OK)
         status = look_at_data(s, m);
     if (status == PARE_OK) /* of a model that is not used any more */
         status = pare_train_freeze(m, s->options->train.freeze);
     pare_model_free(m);
-    return status == PARE_OK ? convert_targets(s) : status;
+    return status == PARE_OK ? name_files(s) : status;
 }
 
 static pare_status run(pare_flop_state *s, pare_json **result)
@@ -504,12 +413,29 @@ pare_status pare_flop_run(const pare_flop_options *options, pare_json **result)
 
 /* ---- its parts by themselves ---- */
 
+/* A finished run's models may have been moved away. */
+static pare_status look_at_compact(const pare_flop_state *s, int i, bool *missed)
+{
+    pare_model *m = NULL;
+    if (!pare_path_exists(s->models[i].compact))
+        return PARE_OK;
+    PARE_TRY(pare_model_open(s->models[i].compact, &m));
+    *missed = *missed || pare_flop_missed(s, i, pare_model_encoder_parameters(m));
+    pare_model_free(m);
+    return PARE_OK;
+}
+
 static pare_status train_alone(pare_flop_state *s, pare_json **result)
 {
     mask_phase p;
     PARE_TRY(look(s, true));
     PARE_TRY(plan_masks(s, s->options->train.model, &p));
-    return pare_finetune(&p.train, result);
+    PARE_TRY(pare_finetune(&p.train, result));
+    bool any = false;
+    for (int i = 0; i < s->n; i++)
+        PARE_TRY(look_at_compact(s, i, &any));
+    pare_json_set_bool(*result, "missed", any);
+    return PARE_OK;
 }
 
 pare_status pare_flop_train(const pare_flop_options *options, pare_json **result)
@@ -523,45 +449,48 @@ pare_status pare_flop_train(const pare_flop_options *options, pare_json **result
     return status;
 }
 
-/* What the targets leave of a model, which no run has looked at. */
-static pare_status aim(pare_flop_state *s, pare_model *m, bool gated)
-{
-    PARE_TRY(list_targets(s));
-    PARE_TRY(look_at_model(s, m, gated));
-    return convert_targets(s);
-}
+/* A model of the first target, by what makes it of another. */
+typedef pare_status make_function(pare_flop_state *s, pare_model *from, pare_model **out);
 
-pare_status pare_flop_truncate_model(const pare_flop_options *options, pare_model *dense,
-                                     pare_model **out)
+static pare_status make_alone(const pare_flop_options *options, make_function *make, bool gated,
+                              pare_model *from, pare_model **out, bool *missed)
 {
     pare_flop_state s;
     *out = NULL;
     pare_status status = begin(&s, options);
     if (status == PARE_OK)
-        status = aim(&s, dense, false);
+        status = pare_flop_list_targets(&s);
     if (status == PARE_OK)
-        status = truncate_dense(&s, dense, 0, out);
+        status = pare_flop_aim(&s, from, gated);
+    if (status == PARE_OK)
+        status = make(&s, from, out);
+    if (status == PARE_OK)
+        *missed = pare_flop_missed(&s, 0, pare_model_encoder_parameters(*out));
     end(&s);
     return status;
+}
+
+static pare_status truncate_alone(pare_flop_state *s, pare_model *dense, pare_model **out)
+{
+    return truncate_dense(s, dense, 0, out);
+}
+
+pare_status pare_flop_truncate_model(const pare_flop_options *options, pare_model *dense,
+                                     pare_model **out, bool *missed)
+{
+    return make_alone(options, truncate_alone, false, dense, out, missed);
 }
 
 static pare_status compact_alone(pare_flop_state *s, pare_model *gated, pare_model **out)
 {
     pare_masks masks = {.options = s->options->masks};
-    PARE_TRY(aim(s, gated, true));
     masks.options.encoder = s->encoder;
     PARE_TRY(pare_flop_list_new(s->arena, gated, &masks.list));
     return pare_masks_compact(&masks, gated, s->models[0].gone, NULL, out);
 }
 
 pare_status pare_flop_compact_gated(const pare_flop_options *options, pare_model *gated,
-                                    pare_model **out)
+                                    pare_model **out, bool *missed)
 {
-    pare_flop_state s;
-    *out = NULL;
-    pare_status status = begin(&s, options);
-    if (status == PARE_OK)
-        status = compact_alone(&s, gated, out);
-    end(&s);
-    return status;
+    return make_alone(options, compact_alone, true, gated, out, missed);
 }

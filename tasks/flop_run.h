@@ -45,20 +45,21 @@ typedef struct pare_flop_options {
 pare_status pare_flop_run(const pare_flop_options *options, pare_json **result);
 
 /* The phase "masks" by itself, on a model that has gates: train.output becomes an ordinary run
- * folder with compact-X.h5 for each target in it. The result is pare_finetune's. */
+ * folder with compact-X.h5 for each target in it. The result is pare_finetune's, and "missed" as
+ * above. */
 pare_status pare_flop_train(const pare_flop_options *options, pare_json **result);
 
 /* A dense model, its matrices truncated to the first target by the method: "svd-global", or any
- * other as svd. */
+ * other as svd. *missed is set: the size is more than 0.01 from the target. */
 pare_status pare_flop_truncate_model(const pare_flop_options *options, pare_model *dense,
-                                     pare_model **out);
+                                     pare_model **out, bool *missed);
 
 /* A model with gates, compacted to the first target; train.model is its name in messages. Its
  * history tells, under "flop masks", what was gone before the projection. */
 pare_status pare_flop_compact_gated(const pare_flop_options *options, pare_model *gated,
-                                    pare_model **out);
+                                    pare_model **out, bool *missed);
 
-/* ---- between flop_run.c and flop_report.c ---- */
+/* ---- between flop_run.c, flop_targets.c and flop_report.c ---- */
 
 /* The model of one target. */
 typedef struct pare_flop_model {
@@ -83,6 +84,18 @@ typedef struct pare_flop_state {
     int n, main;
     int64_t mask_steps, steps_per_epoch;
 } pare_flop_state;
+
+/* Makes models and n of the options' targets, which rise, lie between 0 and 1 and have the main one
+ * among them: PARE_USAGE where they don't. */
+pare_status pare_flop_list_targets(pare_flop_state *s);
+
+/* The sizes of a model's matrices, of those that have factors (`gated`) or of a dense one's that
+ * will have, and what the targets are of them: PARE_USAGE for one that would need no pruning at
+ * all, or is beyond reach. */
+pare_status pare_flop_aim(pare_flop_state *s, const pare_model *m, bool gated);
+
+/* Whether an encoder of so many weights is more than 0.01 from the i-th target. */
+bool pare_flop_missed(const pare_flop_state *s, int i, int64_t encoder);
 
 /* Measures all models and writes the result's files. */
 pare_status pare_flop_report(pare_flop_state *s, pare_json **result);

@@ -56,6 +56,12 @@ bool pare_head_answers(const pare_model *model, const pare_dataset *d)
     return n == d->n_labels;
 }
 
+bool pare_head_is_for(const pare_model *model, const pare_dataset *d)
+{
+    const pare_task *task = model->task ? pare_task_find(model->task) : NULL;
+    return pare_head_answers(model, d) && (!task || task == d->task || task->own_files);
+}
+
 /* Row i goes to place to[i]. False: they all stay. */
 static bool find_places(const pare_model *model, const pare_dataset *d, int64_t *to)
 {

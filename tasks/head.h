@@ -14,6 +14,9 @@ bool pare_head_named(const pare_model *model);
  * with the same names, in any order, or with none. */
 bool pare_head_answers(const pare_model *model, const pare_dataset *dataset);
 
+/* The same, of a model that was not made for another of GLUE's tasks. */
+bool pare_head_is_for(const pare_model *model, const pare_dataset *dataset);
+
 /* Puts the rows of a head of the right size, with their names, into the order of the data's labels:
  * a row goes where its name stands, be it the label's own or what the label means (glue.h), in any
  * case; others ("LABEL_0") take the places that are left, in their order. *moved (or NULL): it was

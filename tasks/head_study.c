@@ -323,7 +323,7 @@ static pare_status importance_batch(void *context, const pare_packed *batch,
     for (int64_t i = 0; i < n; i++) {
         labels[i] = a->encoded->labels[examples[i]];
         targets[i] = a->encoded->targets[examples[i]];
-        if (!a->regression && labels[i] < 0)
+        if (a->regression ? isnan(targets[i]) : labels[i] < 0)
             return pare_fail(PARE_INPUT, "importance needs labels; example %lld has none",
                              (long long)examples[i]);
     }

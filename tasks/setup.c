@@ -335,8 +335,6 @@ static void plan_steps(pare_training *t)
     t->warmup_steps = o->warmup_steps > 0
                           ? o->warmup_steps
                           : (int64_t)ceil(o->warmup_ratio * (double)t->total_steps);
-    if (t->warmup_steps > t->total_steps)
-        t->warmup_steps = t->total_steps;
 }
 
 static pare_status open_optimizer(pare_training *t, const char *checkpoint)

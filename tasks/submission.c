@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/file.h"
@@ -25,19 +26,23 @@ typedef struct reading {
 
 enum { MISSING = -1 };
 
-/* The id of a label's name, else a number that is an id; -1 if it is neither. */
+/* The id of a label's name; or, of labels none of which is called a number, the number of one. -1
+ * if it is neither. */
 static int32_t label_id(const pare_dataset *d, pare_cell cell)
 {
-    char name[MAX_BYTES + 1];
+    char name[MAX_BYTES + 1], *end;
     double number;
     cell = pare_cell_trim(cell);
     if (!pare_cell_copy(cell, name, sizeof name))
         return -1;
-    for (int k = 0; k < d->n_labels; k++)
-        if (strcmp(d->label_names[k], name) == 0)
-            return k;
     bool id = pare_cell_number(cell, &number) && number == floor(number) && number >= 0 &&
               number < d->n_labels;
+    for (int k = 0; k < d->n_labels; k++) {
+        if (strcmp(d->label_names[k], name) == 0)
+            return k;
+        strtod(d->label_names[k], &end);
+        id = id && (end == d->label_names[k] || *end);
+    }
     return id ? (int32_t)number : -1;
 }
 

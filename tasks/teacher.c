@@ -15,7 +15,7 @@ static const char array_name[] = "teacher/logits";
 /* Its answers in the order of the run's labels. */
 static pare_status fit_head(const pare_training *t, pare_model *teacher)
 {
-    if (pare_head_answers(teacher, t->dataset))
+    if (pare_head_is_for(teacher, t->dataset))
         return pare_head_order(teacher, t->dataset, NULL);
     return pare_hint(pare_fail(PARE_INPUT, "--teacher %s does not answer %s as this model does: it "
                                "was trained on %s", t->options->teacher, t->task->name,

@@ -63,6 +63,8 @@ if [ -w /dev/full ]; then
 fi
 "$pare" --help >&- 2>err
 check "a closed stdout is exit code 4" [ $? -eq 4 ]
+"$pare" tokenize --vocab "$tiny/vocab.txt" <&- >out 2>err
+check "so is a closed stdin" [ $? -eq 4 ]
 
 # ---- Config files ----
 run 0 finetune --print-config --model 'a b; "c' --learning-rate 0.1 --no-shuffle --freeze 0-3

@@ -36,6 +36,16 @@ printf 'index\tprediction\n0\t0\n1\t2\n2\t1\n' >scores.tsv
 run 0 evaluate --predictions scores.tsv --task STS-B --data glue --json
 check "Pearson is 1 / sqrt(28)" close "$(value pearson out)" 0.1889822365046136
 check "Spearman is 1 / 2" close "$(value spearman out)" 0.5
+mkdir marks
+printf 'text\tlabel\nthe one\t5\nthe two\t1\nthe three\t3\n' >marks/dev.tsv
+printf 'index\tprediction\n0\t5\n1\t1\n2\t1\n' >marked.tsv
+run 0 evaluate --predictions marked.tsv --task classify --data marks --text-column text \
+    --label-column label --json
+check "2 of 3 marks" close "$(value accuracy out)" 0.6666666666666667
+printf 'index\tprediction\n0\t2\n1\t0\n2\t1\n' >marked.tsv # no marks: 2 and 0 are not among them
+run 3 evaluate --predictions marked.tsv --task classify --data marks --text-column text \
+    --label-column label
+says '"2" is no prediction'
 run 3 evaluate --model tiny.h5 --task SST-2 --data glue
 says "answers with 3 labels"
 
@@ -72,6 +82,18 @@ awk -F '\t' 'NR == FNR { if (FNR > 1) want[FNR - 2] = $2; next }
     { sum += ($2 - want[$1]) ^ 2; n++ } END { printf "%.9f\n", sum / n }' own/dev.tsv \
     predicted.tsv >by-hand
 check "the loss is their mean squared error" close "$(cat by-hand)" "$mse"
+
+awk -F '\t' '{ print $1 }' own/dev.tsv >own/test.tsv
+# shellcheck disable=SC2086
+run 3 heads importance --model run/last.h5 $own --split test
+says "importance needs labels"
+
+# ---- A warm-up that is longer than the training ----
+# shellcheck disable=SC2086
+run 0 finetune --model tiny.h5 $own --output cold --max-steps 2 --warmup-steps 500 \
+    --learning-rate 0.5 -q
+grep '"step":2,' cold/metrics.jsonl >second
+check "the second step's rate is 1 / 500 of the whole" close "$(value learning_rate second)" 0.001
 
 # ---- An update of two batches is one of a batch twice as large ----
 # shellcheck disable=SC2086

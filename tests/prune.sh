@@ -44,6 +44,9 @@ check "--output holds the object of --json" cmp -s want sweep.json
 # shellcheck disable=SC2086
 run 0 heads sweep --model model.h5 $texts --output again.json
 prints "layer  0 head  0"
+# shellcheck disable=SC2086
+run 0 heads sweep --model model.h5 $texts --train-examples 5 --json
+prints '"examples":5'
 for score in token example; do
     # shellcheck disable=SC2086
     run 0 heads importance --model model.h5 $texts --score $score --json
@@ -216,7 +219,8 @@ for method in svd svd-global; do
     check "the exported model scores the same" \
         sh -c "sed 's/.*\"metrics\"//' out | cmp -s - want"
 done
-run 0 flop factorize --model model.h5 --target 0.5 --method $method --fold time fast.h5 --json
+run 0 flop factorize --model model.h5 --target 0.5 --method $method --fold time --allow-miss \
+    fast.h5 --json
 check "what is faster dense is no smaller" [ "$(stat -c %s fast.h5)" -ge "$(stat -c %s half.h5)" ]
 run 3 flop factorize --model factors.h5 never.h5
 says "factorised already"
@@ -258,6 +262,12 @@ check "a weight of 0 is no teacher" cmp -s alone/best.h5 untaught/best.h5
 check "a weight of 1 is another run" sh -c '! cmp -s taught-alone/best.h5 untaught/best.h5'
 # shellcheck disable=SC2086
 run 3 finetune $train --output untaught-2 --teacher sweep.json --max-steps 2
+mkdir -p pairs/MRPC
+printf 'Quality\t#1 ID\t#2 ID\t#1 String\t#2 String\n1\t1\t2\ta film\ta good film\n' \
+    >pairs/MRPC/train.tsv
+run 3 finetune --model demo/untrained.h5 --task MRPC --data pairs --teacher model.h5 \
+    --output untaught-2 --max-steps 2
+says "it was trained on SST-2"
 
 # ---- Two dropouts ----
 losses() { sed -n 's/.*"loss":\([0-9.e-]*\),"learning.*/\1/p' "$1/metrics.jsonl"; }
@@ -361,6 +371,15 @@ check "train compacts too" [ -s masks/compact-0.4.h5 ]
 run 0 flop compact --model masks/last.h5 --target 0.4 compact.h5 --json
 json encoder_after ranks
 check "the same model" cmp -s compact.h5 masks/compact-0.4.h5
+run 7 flop compact --model gated.h5 --target 0.4 --no-projection missed.h5 --json
+prints '"missed":true'
+says "more than 0.01 from its target"
+check "what was made stays" [ -s missed.h5 ]
+run 0 flop compact --model gated.h5 --target 0.4 --no-projection --allow-miss missed.h5
+# shellcheck disable=SC2086
+run 7 flop train --model gated.h5 $flop --target 0.4 --no-projection --guard never --max-steps 4 \
+    --mask-learning-rate 1e-9 --gate-learning-rate 1e-9 --output open --json
+prints '"missed":true'
 run 0 flop factorize --model model.h5 --gates --modules query,output some.h5
 # shellcheck disable=SC2086
 run 0 flop train --model some.h5 $flop --target 0.2 --output some
