@@ -65,7 +65,7 @@ static const char *general_hint(pare_status status)
     case PARE_MEMORY:
         return "free some memory, or lower --batch-size or --max-seq-length";
     case PARE_DIVERGED:
-        return "lower --learning-rate";
+        return "no option helps: the model's weights are too large, or no numbers";
     case PARE_INTERNAL:
         return "this is a fault of pare's: please report it with the output of pare doctor";
     case PARE_STOPPED:

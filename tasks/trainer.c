@@ -315,6 +315,14 @@ static bool finished(const pare_training *t)
 
 /* ---- the loop ---- */
 
+/* What is not finite is so since a step; weights that are not are not saved. */
+static pare_status at_step(pare_status status, int64_t step)
+{
+    if (status != PARE_DIVERGED)
+        return status;
+    return pare_hint(pare_context(status, "step %lld", (long long)step), "lower --learning-rate");
+}
+
 static pare_status one_step(pare_training *t)
 {
     step_result r;
@@ -322,20 +330,12 @@ static pare_status one_step(pare_training *t)
     const int64_t step = t->state.step + 1; /* also where it fails after the update */
     const pare_status status = train_step(t, &r);
     if (status != PARE_OK)
-        return pare_context(status, "step %lld", (long long)step);
+        return at_step(status, step);
     t->state.train_seconds += pare_seconds() - start;
     t->state.run_seconds = t->earlier_seconds + pare_seconds() - t->session_start;
     PARE_TRY(log_step(t, &r));
     show_progress(t, &r);
     return PARE_OK;
-}
-
-/* What went wrong after a step, and after which: weights that are not finite are not saved. */
-static pare_status at_step(const pare_training *t, pare_status status)
-{
-    return status == PARE_DIVERGED
-               ? pare_context(status, "step %lld", (long long)t->state.step)
-               : status;
 }
 
 static pare_status train(pare_training *t)
@@ -346,14 +346,14 @@ static pare_status train(pare_training *t)
         PARE_TRY(one_step(t));
         const int64_t step = t->state.step;
         if (t->dev.n > 0 && evaluation_due(t))
-            PARE_TRY(at_step(t, evaluate(t)));
+            PARE_TRY(at_step(evaluate(t), t->state.step));
         const double session = pare_seconds() - t->session_start;
         const bool stop = !finished(t) && (pare_signal_stop_requested() ||
                                            (o->max_seconds > 0 && session >= o->max_seconds));
         const bool asked = pare_signal_save_requested();
         if (stop || asked || finished(t) || step % o->save_steps == 0 ||
             step % t->steps_per_epoch == 0)
-            PARE_TRY(at_step(t, save(t)));
+            PARE_TRY(at_step(save(t), t->state.step));
         if (stop)
             return pare_hint(pare_fail(PARE_STOPPED, "stopped after step %lld of %lld, saved in %s",
                                        (long long)step, (long long)t->total_steps, t->run.path),

@@ -95,6 +95,11 @@ run 0 finetune --model tiny.h5 $own --output cold --max-steps 2 --warmup-steps 5
 grep '"step":2,' cold/metrics.jsonl >second
 check "the second step's rate is 1 / 500 of the whole" close "$(value learning_rate second)" 0.001
 
+# ---- A rate that is too high ----
+# shellcheck disable=SC2086
+run 6 finetune --model tiny.h5 $own --output hot --max-steps 9 --learning-rate 1e30
+says "help: lower --learning-rate"
+
 # ---- An update of two batches is one of a batch twice as large ----
 # shellcheck disable=SC2086
 for batch in 8 4; do
