@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "core/file.h"
 
@@ -25,11 +26,21 @@ const char *pare_drawing_text(pare_drawing *d, const char *format, ...)
     return copy;
 }
 
+/* Stems hold what files say: a task's name, a metric's. */
+static char *path_of(const pare_drawing *d, const char *stem)
+{
+    char *path = pare_path_join(d->to->folder, stem);
+    for (char *at = path ? path + strlen(path) - strlen(stem) : NULL; at && *at; at++)
+        if (*at == '/' || (unsigned char)*at < ' ')
+            *at = '-';
+    return path;
+}
+
 pare_status pare_drawing_write(const pare_drawing *d, const pare_chart *chart, const char *stem)
 {
     if (d->failed)
         return PARE_MEMORY;
-    char *path = pare_path_join(d->to->folder, stem);
+    char *path = path_of(d, stem);
     const char *shown = path ? pare_arena_printf(d->arena, "%s.svg", path) : NULL;
     const pare_status status = shown ? pare_chart_write(chart, path) : PARE_MEMORY;
     if (status == PARE_OK)

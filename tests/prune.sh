@@ -169,6 +169,9 @@ check "two charts" [ "$(wc -l <out)" -eq 2 ]
 for chart in SST-2-accuracy CoLA-matthews; do
     prints "tasks/heads-removed-$chart.svg"
 done
+sed 's,SST-2,../x,' curve.json >elsewhere.json
+run 0 plot cola.json elsewhere.json --output tasks
+prints "tasks/heads-removed-..-x-accuracy.svg"
 check "the first holds the first alone" [ "$(cut -f1 tasks/heads-removed-SST-2-accuracy.tsv |
     sed 1d | uniq)" = curve ]
 
