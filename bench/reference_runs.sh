@@ -3,6 +3,7 @@
 #
 #   bench/reference_runs.sh MODEL.h5 GLUE_DIR OUT_DIR [JOBS]     runs what is missing
 #   bench/reference_runs.sh --table OUT_DIR                      a line for each finished run
+#   PRECISION=bf16 bench/reference_runs.sh ...                   the same in bf16
 #
 # MODEL.h5 is made by `pare import` from the MiniLM-L6-H384-uncased directory. Options: 3 epochs,
 # batch 32, length 128, learning rate 5e-5; last weights, no picking of the best epoch. JOBS runs
@@ -39,5 +40,5 @@ runs | xargs -P "$jobs" -L 1 sh -c '
     [ -f "$out/$task-$seed/eval_results.json" ] ||
         "$pare" finetune --model "$model" --task "$task" --data "$data" --seed "$seed" \
             --output "$out/$task-$seed" --resume --learning-rate 5e-5 --epochs 3 --batch-size 32 \
-            --max-seq-length 128 --keep 1 --threads 1 --quiet "$@"
+            --max-seq-length 128 --keep 1 --threads 1 --precision "${PRECISION:-fp32}" --quiet "$@"
 ' "$pare" "$model" "$data" "$out"
