@@ -15,7 +15,7 @@
  *   1. The shared side is packed whole, by all threads.
  *   2. C is cut into tasks, which the threads take in turn. A task goes through k in blocks; of
  *      each it packs its own side's part, which stays in its core's L2 cache, and lets every
- *      shared panel meet every own panel. (Few shared columns meet rows of A where they lie.)
+ *      shared panel meet every own panel. (Where that is faster they meet rows of A as these lie.)
  * A B that the caller has packed before is the shared side, and there is no phase 1: so all threads
  * stream it from memory, each panel fetched ahead while few rows of A meet the one before.
  * Only the depth of a block of k can be seen in the bits, and it follows from k alone. So tasks may
@@ -25,6 +25,7 @@ enum {
     BLIS_MAX = 384,       /* the same where BLIS packs both sides in every task */
     PACK_GROUP = 48,      /* shared rows or columns at least, packed by one tile of phase 1 */
     DIRECT_MAX = 256,     /* shared columns, up to which packing A costs more than it saves */
+    DIRECT_PANELS = 2,    /* the same of a sentence's rows that meet packed weights */
     SERIAL_WORK = 1 << 20 /* multiplications: some 15 us, not worth a team */
 };
 
@@ -371,7 +372,8 @@ static void run_product(product *p, void *workspace)
     p->shared = own_a ? &p->b : &p->a;
     cut_tasks(p->own, p->shared, pare_gemm_by_blis() ? BLIS_MAX : OWN_MAX,
               serial ? 1 : pare_threads());
-    p->direct = p->with->direct && p->own == &p->a && p->a.along && n <= DIRECT_MAX;
+    p->direct = p->with->direct && p->own == &p->a && p->a.along &&
+                (n <= DIRECT_MAX || (p->b.packed && m <= DIRECT_PANELS * p->a.panel));
     if (pare_gemm_by_blis()) {
         pare_blis_start();
         run_tiles(serial, count_tasks(p), run_blis_task, p);
