@@ -38,7 +38,7 @@ typedef struct pare_speed_pass {
  * the longer of the operations and the reading of the weights. */
 typedef struct pare_speed_work {
     double ms, limit_ms;
-    double peak; /* of the registers between its runs: GFLOP/s, median */
+    double peak; /* of the registers between its runs: GFLOP/s, mean */
 } pare_speed_work;
 
 typedef struct pare_speed {
