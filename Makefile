@@ -27,7 +27,7 @@ AVX2 = -mavx2 -mfma -ffp-contract=fast
 AVX512 = -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -ffp-contract=fast \
          -mprefer-vector-width=512
 AVX512BF16 = $(AVX512) -mavx512bf16
-AMX = $(AVX512) -mamx-tile -mamx-bf16
+AMX = $(AVX512BF16) -mamx-tile -mamx-bf16
 endif
 # (In core/cpu only: the tests named alike do such instructions in C, on any CPU.)
 arch = $(BASE) $(if $(filter core/cpu/%_avx2.c,$(1)),$(AVX2)) \

@@ -1,12 +1,13 @@
 /* bench_gemm: how near products come to what the registers can do.
  *
- *   bench_gemm [tokens [threads ...]]      PARE_KERNELS chooses the path
+ *   bench_gemm [bf16] [tokens [threads ...]]      PARE_KERNELS chooses the path
  *
  * Prints GFLOP/s of a linear map's three products, and each as a share of the register peak that
  * was measured beside it, run by run: other programs on the machine then slow both alike. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/cpu.h"
 #include "core/gemm.h"
@@ -89,8 +90,12 @@ int main(int argc, char **argv)
 {
     static const int64_t shapes[][2] = {{384, 384},  {384, 1536}, {1536, 384},
                                         {768, 768},  {768, 3072}, {3072, 768}};
+    const bool bf16 = argc > 1 && strcmp(argv[1], "bf16") == 0;
+    argc -= bf16;
+    argv += bf16;
     int64_t tokens = argc > 1 ? atoll(argv[1]) : 416;
-    if (pare_kernels_set_from_environment() != PARE_OK) {
+    if (pare_kernels_set_from_environment() != PARE_OK ||
+        pare_gemm_precision_set(bf16 ? PARE_PRECISION_BF16 : PARE_PRECISION_FP32) != PARE_OK) {
         fprintf(stderr, "error: %s\nhelp: %s\n", pare_error_message(), pare_error_hint());
         return PARE_USAGE;
     }

@@ -21,7 +21,6 @@
  * Only the depth of a block of k can be seen in the bits, and it follows from k alone. So tasks may
  * be cut as the number of threads suggests. */
 enum {
-    OWN_MAX = 128,        /* own rows or columns of a task: x 768 floats are 3/8 of a 1 MiB L2 */
     BLIS_MAX = 384,       /* the same where BLIS packs both sides in every task */
     PACK_GROUP = 48,      /* shared rows or columns at least, packed by one tile of phase 1 */
     DIRECT_MAX = 256,     /* shared columns, up to which packing A costs more than it saves */
@@ -73,12 +72,6 @@ static int64_t round_up(int64_t x, int64_t y)
 static int64_t smaller(int64_t x, int64_t y)
 {
     return x < y ? x : y;
-}
-
-/* Elements of a packed panel's depth. */
-static int64_t packed_depth(const pare_gemm_kernels *with, int64_t depth)
-{
-    return round_up(ceiling(depth, with->pair), with->step);
 }
 
 /* k is cut into equal blocks: 768 into two of 384. */
@@ -155,8 +148,8 @@ static int64_t pack_group(const side *s)
 /* Where, in the packed shared side, a block of k begins at a panel's first row or column. */
 static int64_t place_of(const product *p, int64_t start, int64_t k0)
 {
-    return packed_depth(p->with, k0) * round_up(p->shared->count, p->shared->panel) +
-           start * packed_depth(p->with, smaller(p->depth, p->k - k0));
+    return pare_gemm_packed_depth(p->with, k0) * round_up(p->shared->count, p->shared->panel) +
+           start * pare_gemm_packed_depth(p->with, smaller(p->depth, p->k - k0));
 }
 
 static int64_t count_pack_tiles(const product *p)
@@ -203,8 +196,9 @@ static void run_tile(const block *k, int64_t i, int64_t j, int64_t share, int64_
         .bias = k->first && p->bias ? p->bias + t->j0 + j : NULL,
         .add = p->accumulate || !k->first,
     };
+    tile.next_c = tile.c + (p->own == &p->a ? p->a.panel * p->ldc : p->b.panel);
     const int64_t bytes = p->shared->panel * (int64_t)sizeof(real); /* a step of depth */
-    tile.ahead_step = bytes / shares;
+    tile.ahead_step = p->with->begin && !p->shared->packed ? 0 : bytes / shares;
     tile.ahead = (const char *)(p->own == &p->a ? tile.b : tile.a) +
                  (bytes + share * tile.ahead_step) * k->depth;
     p->with->run(&tile);
@@ -247,8 +241,10 @@ static void run_task(product *p, int64_t number)
     block k = {.p = p, .t = task_at(p, number)};
     const real *packed_shared = p->shared->packed ? p->shared->packed : p->packed_shared;
     bool own_a = p->own == &p->a;
+    if (p->with->begin)
+        p->with->begin();
     for (int64_t k0 = 0; k0 < p->k; k0 += p->depth) {
-        k.depth = packed_depth(p->with, smaller(p->depth, p->k - k0));
+        k.depth = pare_gemm_packed_depth(p->with, smaller(p->depth, p->k - k0));
         k.first = k0 == 0;
         const real *shared =
             packed_shared + place_of(p, own_a ? k.t.j0 : k.t.i0, k0);
@@ -260,6 +256,8 @@ static void run_task(product *p, int64_t number)
             await_shared(p);
         run_block(&k);
     }
+    if (p->with->end)
+        p->with->end();
 }
 
 /* Both phases are one walk of the team, so that no thread waits at a barrier between them. Steps
@@ -314,13 +312,13 @@ static void run_tiles(bool serial, int64_t tiles, pare_tile_function *function, 
 /* Sizes of the packed panels in elements, whole cache lines each. */
 static int64_t shared_size(const pare_gemm_kernels *with, int64_t count, int64_t panel, int64_t k)
 {
-    return round_up(round_up(count, panel) * packed_depth(with, k), 16);
+    return round_up(round_up(count, panel) * pare_gemm_packed_depth(with, k), 16);
 }
 
 static int64_t own_size(const pare_gemm_kernels *with, int64_t count, int64_t panel, int64_t k)
 {
-    return round_up(round_up(smaller(count, OWN_MAX), panel) *
-                        packed_depth(with, block_depth(with, k)), 16);
+    return round_up(round_up(smaller(count, with->task), panel) *
+                        pare_gemm_packed_depth(with, block_depth(with, k)), 16);
 }
 
 size_t pare_gemm_workspace(int64_t m, int64_t n, int64_t k)
@@ -370,7 +368,7 @@ static void run_product(product *p, void *workspace)
     const bool own_a = m > n || p->b.packed;
     p->own = own_a ? &p->a : &p->b;
     p->shared = own_a ? &p->b : &p->a;
-    cut_tasks(p->own, p->shared, pare_gemm_by_blis() ? BLIS_MAX : OWN_MAX,
+    cut_tasks(p->own, p->shared, pare_gemm_by_blis() ? BLIS_MAX : p->with->task,
               serial ? 1 : pare_threads());
     p->direct = p->with->direct && p->own == &p->a && p->a.along &&
                 (n <= DIRECT_MAX || (p->b.packed && m <= DIRECT_PANELS * p->a.panel));

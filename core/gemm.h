@@ -49,11 +49,12 @@ pare_precision pare_gemm_precision(void);
 size_t pare_gemm_workspace(int64_t m, int64_t n, int64_t k);
 
 /* The kernel path, for logs, checkpoints and `pare doctor`: all that is chosen by the CPU and shows
- * in the bits. "fp32-avx512", "fp32-portable", "bf16-amx"; where BLIS multiplies, with its
+ * in the bits. "fp32-amx", "fp32-avx512", "bf16-amx"; where BLIS multiplies, with its
  * architecture and the instruction set of all the rest: "fp32-blis-skx-avx512". */
 const char *pare_gemm_path(void);
 
-/* GFLOP/s of the team's registers, no memory touched: one run of about a millisecond. */
+/* GFLOP/s of the team's registers, no memory touched: one run of about a millisecond. In fp32 that
+ * of AVX-512 or less, also where products are AMX's. */
 double pare_gemm_peak(void);
 
 /* The fastest of some runs of C[m,n] = A[m,k] B[n,k]^T, in GFLOP/s, and the highest pare_gemm_peak

@@ -1,8 +1,9 @@
 /* gemm_path.c: the choice of kernels, their name, and how fast they are. */
 #include "core/gemm_path.h"
 
-#include <assert.h>
 #include <math.h>
+#include <stdalign.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include "core/blis.h"
@@ -12,115 +13,124 @@
 #include "core/memory.h"
 #include "core/threads.h"
 
-/* The kernels of bf16 in use; NULL: products are of floats. */
-static const pare_gemm_kernels *bf16_kernels;
+static pare_precision precision = PARE_PRECISION_FP32;
+
+/* ---- Tables ---- */
+
+enum { PRECISIONS = 2 };
+
+/* By the instruction set alone. Those of bf16 round and multiply floats. */
+static const pare_gemm_kernels *const by_isa[PRECISIONS][PARE_ISA_COUNT] = {
+    {&pare_gemm_portable,
+#if defined(__x86_64__)
+     &pare_gemm_avx2, &pare_gemm_avx512
+#endif
+    },
+#ifndef PARE_DOUBLE
+    {&pare_gemm_portable_bf16,
+#if defined(__x86_64__)
+     &pare_gemm_avx2_bf16, &pare_gemm_avx512_bf16
+#endif
+    },
+#endif
+};
+
+/* By instructions that multiply bf16. AMX does floats too, as sums of three. */
+static const pare_gemm_kernels *const by_bf16[PRECISIONS][PARE_BF16_COUNT] = {
+#if defined(__x86_64__) && !defined(PARE_DOUBLE)
+    {NULL, NULL, &pare_gemm_amx_fp32}, {NULL, &pare_gemm_avx512bf16, &pare_gemm_amx}
+#else
+    {NULL}
+#endif
+};
+
+/* ---- The choice ---- */
+
+enum { TRY_DEPTH = 71, TRY_PANEL = 32 * 144 };
+
+/* One tile of numbers whose products and sums floats hold exactly: so a machine that claims these
+ * instructions and does something else is found out. Of the terms of 1 + 2^-12, bf16 keeps one. */
+static bool multiplies_right(const pare_gemm_kernels *with)
+{
+    const real part = with->terms > 1 ? (real)0x1p-12 : 0, whole = 1 + part;
+    alignas(64) real packed_a[TRY_PANEL], packed_b[TRY_PANEL];
+    real a[32 * TRY_DEPTH], b[32 * TRY_DEPTH], c[32 * 32];
+    for (int i = 0; i < 32 * TRY_DEPTH; i++) {
+        a[i] = (real)(i % 11 - 5) * whole;
+        b[i] = (real)(i % 7 - 3);
+    }
+    with->pack_a(packed_a, a, TRY_DEPTH, true, with->rows, TRY_DEPTH);
+    with->pack_b(packed_b, b, TRY_DEPTH, true, with->columns, TRY_DEPTH);
+    if (with->begin)
+        with->begin();
+    with->run(&(pare_gemm_tile){.c = c, .ldc = with->columns, .a = packed_a, .b = packed_b,
+                                .depth = pare_gemm_packed_depth(with, TRY_DEPTH),
+                                .rows = with->rows, .columns = with->columns, .next_c = c,
+                                .ahead = (const char *)packed_a});
+    if (with->end)
+        with->end();
+    bool right = true;
+    for (int64_t i = 0; i < with->rows; i++)
+        for (int64_t j = 0; j < with->columns; j++) {
+            real sum = 0;
+            for (int64_t q = 0; q < TRY_DEPTH; q++)
+                sum += a[i * TRY_DEPTH + q] * b[j * TRY_DEPTH + q];
+            right = right && c[i * with->columns + j] == sum;
+        }
+    return right;
+}
+
+/* Tried once. */
+static bool is_right(const pare_gemm_kernels *with)
+{
+    static atomic_char tried[PRECISIONS][PARE_BF16_COUNT]; /* 0: not yet, 1: right, 2: wrong */
+    atomic_char *verdict = &tried[precision][pare_cpu_bf16()];
+    if (!atomic_load_explicit(verdict, memory_order_relaxed))
+        atomic_store(verdict, multiplies_right(with) ? 1 : 2);
+    return atomic_load_explicit(verdict, memory_order_relaxed) == 1;
+}
 
 const pare_gemm_kernels *pare_gemm_kernels_get(void)
 {
-    static const pare_gemm_kernels *const table[PARE_ISA_COUNT] = {
-        &pare_gemm_portable,
-#if defined(__x86_64__)
-        &pare_gemm_avx2, &pare_gemm_avx512
-#endif
-    };
-    return bf16_kernels ? bf16_kernels : table[pare_cpu_isa()];
+    const pare_gemm_kernels *best = by_bf16[precision][pare_cpu_bf16()];
+    return best && is_right(best) ? best : by_isa[precision][pare_cpu_isa()];
 }
 
 /* BLIS has no bf16. */
 bool pare_gemm_by_blis(void)
 {
-    return pare_kernels_blis() && !bf16_kernels;
+    return pare_kernels_blis() && precision == PARE_PRECISION_FP32;
 }
-
-/* ---- Precision ---- */
 
 pare_precision pare_gemm_precision(void)
 {
-    return bf16_kernels ? PARE_PRECISION_BF16 : PARE_PRECISION_FP32;
+    return precision;
 }
 
-#ifdef PARE_DOUBLE
-pare_status pare_gemm_precision_set(pare_precision precision)
+pare_status pare_gemm_precision_set(pare_precision wanted)
 {
-    return precision == PARE_PRECISION_FP32 ? PARE_OK
-                                  : pare_fail(PARE_USAGE, "products of doubles have no bf16");
-}
-#else
-enum { TRY_M = 35, TRY_N = 41, TRY_K = 71 };
-
-/* A product of small whole numbers, which bf16 and sums in float hold exactly. */
-static pare_status multiplies_right(const pare_gemm_kernels *with, bool *right)
-{
-    static real a[TRY_M * TRY_K], b[TRY_K * TRY_N], c[TRY_M * TRY_N];
-    bf16_kernels = with;
-    void *workspace = pare_malloc(pare_gemm_workspace(TRY_M, TRY_N, TRY_K));
-    if (!workspace)
-        return PARE_MEMORY;
-    for (int i = 0; i < TRY_M * TRY_K; i++)
-        a[i] = (real)(i % 11 - 5);
-    for (int i = 0; i < TRY_K * TRY_N; i++)
-        b[i] = (real)(i % 7 - 3);
-    pare_gemm(c, TRY_N, a, TRY_K, false, b, TRY_N, false, TRY_M, TRY_N, TRY_K, false, NULL,
-              workspace);
-    pare_free(workspace);
-    *right = true;
-    for (int i = 0; i < TRY_M; i++)
-        for (int j = 0; j < TRY_N; j++) {
-            int sum = 0;
-            for (int q = 0; q < TRY_K; q++)
-                sum += ((i * TRY_K + q) % 11 - 5) * ((q * TRY_N + j) % 7 - 3);
-            *right = *right && c[i * TRY_N + j] == (real)sum;
-        }
+    if (sizeof(real) == 8 && wanted == PARE_PRECISION_BF16)
+        return pare_fail(PARE_USAGE, "products of doubles have no bf16");
+    precision = wanted;
     return PARE_OK;
 }
-
-/* The best for the kernel path that computes what it should: this is the only test that AMX gets
- * on a machine that nobody has tried. */
-pare_status pare_gemm_precision_set(pare_precision precision)
-{
-    static const pare_gemm_kernels *const rounding[PARE_ISA_COUNT] = {
-        &pare_gemm_portable_bf16,
-#if defined(__x86_64__)
-        &pare_gemm_avx2_bf16, &pare_gemm_avx512_bf16
-#endif
-    };
-    static const pare_gemm_kernels *const pairs[PARE_BF16_COUNT] = {
-        NULL,
-#if defined(__x86_64__)
-        &pare_gemm_avx512bf16, &pare_gemm_amx
-#endif
-    };
-    bool right = false;
-    bf16_kernels = NULL;
-    if (precision == PARE_PRECISION_FP32)
-        return PARE_OK;
-    const pare_gemm_kernels *best = pairs[pare_cpu_bf16()];
-    if (best)
-        PARE_TRY(multiplies_right(best, &right));
-    bf16_kernels = right ? best : rounding[pare_cpu_isa()];
-    assert(bf16_kernels); /* or --precision bf16 would compute in fp32, unsaid */
-    return PARE_OK;
-}
-#endif
 
 /* ---- What it does ---- */
-
-/* "bf16-amx"; what rounds to bf16 and multiplies floats, "bf16-avx512". */
-static const char *path_of_bf16(void)
-{
-    return bf16_kernels->pair > 1 ? pare_bf16_name(pare_cpu_bf16()) : pare_isa_name(pare_cpu_isa());
-}
 
 const char *pare_gemm_path(void)
 {
     static _Thread_local char text[64];
-    const char *precision = sizeof(real) == 8 ? "fp64" : "fp32";
-    const char *blis = pare_gemm_by_blis() ? pare_blis_architecture() : NULL;
-    if (bf16_kernels)
-        snprintf(text, sizeof text, "bf16-%s", path_of_bf16());
+    const char *number = precision == PARE_PRECISION_BF16 ? "bf16"
+                         : sizeof(real) == 8              ? "fp64"
+                                                          : "fp32";
+    const char *isa = pare_isa_name(pare_cpu_isa());
+    if (pare_gemm_by_blis())
+        snprintf(text, sizeof text, "%s-blis-%s-%s", number, pare_blis_architecture(), isa);
     else
-        snprintf(text, sizeof text, "%s%s%s-%s", precision, blis ? "-blis-" : "", blis ? blis : "",
-                 pare_isa_name(pare_cpu_isa()));
+        snprintf(text, sizeof text, "%s-%s", number,
+                 pare_gemm_kernels_get() == by_isa[precision][pare_cpu_isa()]
+                     ? isa
+                     : pare_bf16_name(pare_cpu_bf16()));
     return text;
 }
 
@@ -133,9 +143,11 @@ static void peak_tile(void *context, int64_t tile)
     with->peak(PEAK_ROUNDS);
 }
 
+/* Of floats, that of the instruction set's own products, which AMX is measured by as well. */
 double pare_gemm_peak(void)
 {
-    const pare_gemm_kernels *with = pare_gemm_kernels_get();
+    const pare_gemm_kernels *with = precision == PARE_PRECISION_BF16 ? pare_gemm_kernels_get()
+                                                                     : by_isa[0][pare_cpu_isa()];
     int threads = pare_threads();
     double start = pare_seconds();
     pare_parallel(threads, peak_tile, (void *)(uintptr_t)with);

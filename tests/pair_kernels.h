@@ -3,7 +3,7 @@
  *   check_kernels(&pare_gemm_emulated);
  *
  * packs whole matrices, runs every tile, and compares with sums in double of operands that are
- * rounded to bf16. */
+ * rounded to bf16, or not, where these are sums of several. */
 #ifndef PARE_TESTS_PAIR_KERNELS_H
 #define PARE_TESTS_PAIR_KERNELS_H
 
@@ -11,9 +11,9 @@
 
 #include <math.h>
 
-#include "core/cpu/gemm_kernels.h"
+#include "core/gemm_path.h"
 
-enum { MOST_ROWS = 80, MOST_DEPTH = PARE_GEMM_DEPTH_MAX, PANELS = 96 * MOST_DEPTH };
+enum { MOST_ROWS = 80, MOST_DEPTH = PARE_GEMM_DEPTH_MAX, PANELS = 2 * 96 * MOST_DEPTH };
 
 /* One operand: its elements in memory, rounded, and packed. */
 typedef struct operand {
@@ -31,14 +31,14 @@ static double nearest_bf16(float x)
     return ldexp(nearbyint(ldexp(mantissa, 8)), exponent - 8);
 }
 
-static void make(operand *o, int64_t count, int64_t depth, bool along, uint32_t seed)
+static void make(operand *o, int64_t count, int64_t depth, bool along, bool whole, uint32_t seed)
 {
     for (int64_t i = 0; i < count; i++)
         for (int64_t p = 0; p < depth; p++) {
             seed = seed * 1664525u + 1013904223u;
             const float x = (float)(seed >> 8) / (1 << 23) - 1;
             o->from[along ? i * depth + p : p * count + i] = x;
-            o->rounded[i][p] = nearest_bf16(x);
+            o->rounded[i][p] = whole ? (double)x : nearest_bf16(x);
         }
     for (int64_t i = 0; i < PANELS; i++)
         o->panels[i] = NAN; /* what packing leaves out would be seen */
@@ -58,16 +58,17 @@ static void check_product(const pare_gemm_kernels *with, int64_t m, int64_t n, i
 {
     static operand a, b;
     static float c[MOST_ROWS * (MOST_ROWS + 1)], bias[MOST_ROWS];
-    const int64_t depth = ((k + with->pair - 1) / with->pair + with->step - 1) / with->step *
-                          with->step;
-    make(&a, m, k, a_along, 1);
-    make(&b, n, k, b_along, 2);
+    const int64_t depth = pare_gemm_packed_depth(with, k);
+    make(&a, m, k, a_along, with->terms > 1, 1);
+    make(&b, n, k, b_along, with->terms > 1, 2);
     for (int64_t i = 0; i < m * (n + 1); i++)
         c[i] = (float)i;
     for (int64_t j = 0; j < n; j++)
         bias[j] = (float)j / 4;
     with->pack_a(a.panels, a.from, a_along ? k : m, a_along, m, k);
     with->pack_b(b.panels, b.from, b_along ? k : n, b_along, n, k);
+    if (with->begin)
+        with->begin();
     for (int64_t i = 0; i < m; i += with->rows)
         for (int64_t j = 0; j < n; j += with->columns)
             with->run(&(pare_gemm_tile){.c = c + i * (n + 1) + j, .ldc = n + 1,
@@ -75,8 +76,10 @@ static void check_product(const pare_gemm_kernels *with, int64_t m, int64_t n, i
                                         .depth = depth,
                                         .rows = m - i < with->rows ? m - i : with->rows,
                                         .columns = n - j < with->columns ? n - j : with->columns,
-                                        .bias = add ? NULL : bias + j, .add = add,
+                                        .next_c = c, .bias = add ? NULL : bias + j, .add = add,
                                         .ahead = (const char *)a.panels});
+    if (with->end)
+        with->end();
     for (int64_t i = 0; i < m; i++) {
         for (int64_t j = 0; j < n; j++) {
             double sum = add ? (double)(i * (n + 1) + j) : (double)j / 4, size = fabs(sum);

@@ -1,5 +1,5 @@
-/* tests/pair_kernels_main.h: the test program of the kernels EMULATED, by tiles and under all of
- * core/gemm.c; where that is not defined, one that skips. */
+/* tests/pair_kernels_main.h: the test program of the kernels EMULATED (a list), by tiles and under
+ * all of core/gemm.c; where that is not defined, one that skips. */
 #include "tests/pair_kernels.h"
 
 #include "core/gemm.h"
@@ -7,11 +7,17 @@
 #include "core/memory.h"
 #include "core/threads.h"
 
+#ifdef EMULATED
+static const pare_gemm_kernels *const emulated[] = {EMULATED}, *in_use;
+enum { N_EMULATED = sizeof emulated / sizeof *emulated };
+#endif
+
 static void test_emulated(void **state)
 {
     (void)state;
 #ifdef EMULATED
-    check_kernels(EMULATED);
+    for (int i = 0; i < N_EMULATED; i++)
+        check_kernels(emulated[i]);
 #else
     skip();
 #endif
@@ -21,7 +27,7 @@ static void test_emulated(void **state)
 /* Instead of core/gemm_path.c's: products of this program go through the emulated kernels. */
 const pare_gemm_kernels *pare_gemm_kernels_get(void)
 {
-    return EMULATED;
+    return in_use;
 }
 
 bool pare_gemm_by_blis(void)
@@ -37,6 +43,11 @@ typedef struct whole {
     float packed[2 * WHOLE_SIDE * WHOLE_DEPTH] __attribute__((aligned(64)));
 } whole;
 
+static double as_multiplied(float x)
+{
+    return in_use->terms > 1 ? (double)x : nearest_bf16(x);
+}
+
 static void expect_whole(const whole *w, int64_t m, int64_t n, int64_t k, bool ta, bool tb,
                          bool add)
 {
@@ -44,8 +55,8 @@ static void expect_whole(const whole *w, int64_t m, int64_t n, int64_t k, bool t
         for (int64_t j = 0; j < n; j++) {
             double sum = (double)w->bias[j] + (add ? 1 : 0), size = fabs(sum) + 1;
             for (int64_t p = 0; p < k; p++) {
-                const double x = nearest_bf16(w->a[ta ? p * m + i : i * k + p]) *
-                                 nearest_bf16(w->b[tb ? j * k + p : p * n + j]);
+                const double x = as_multiplied(w->a[ta ? p * m + i : i * k + p]) *
+                                 as_multiplied(w->b[tb ? j * k + p : p * n + j]);
                 sum += x;
                 size += fabs(x);
             }
@@ -87,9 +98,12 @@ static void test_whole_products(void **state)
     }
     for (int64_t i = 0; i < WHOLE_SIDE; i++)
         w.bias[i] = (float)(i % 9) / 4;
-    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
-        for (int kind = 0; kind < 4; kind++)
-            check_whole(&w, shapes[s][0], shapes[s][1], shapes[s][2], kind);
+    for (int i = 0; i < N_EMULATED; i++) {
+        in_use = emulated[i];
+        for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
+            for (int kind = 0; kind < 4; kind++)
+                check_whole(&w, shapes[s][0], shapes[s][1], shapes[s][2], kind);
+    }
 }
 #else
 static void test_whole_products(void **state)

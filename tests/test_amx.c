@@ -5,6 +5,8 @@
 #if defined(__x86_64__) && !defined(PARE_DOUBLE)
 #include <stdint.h>
 
+#pragma GCC diagnostic ignored "-Wpsabi"
+
 static uint32_t tiles[8][16][16];
 static bool configured;
 
@@ -24,6 +26,11 @@ static void _tile_loadconfig(const void *shape)
         assert_int_equal(at[48 + i], 16);                            /* rows */
     }
     configured = true;
+}
+
+static void _tile_release(void)
+{
+    configured = false;
 }
 
 static void _tile_zero(int to)
@@ -60,11 +67,19 @@ static void _tile_dpbf16ps(int sums, int a, int b)
 }
 
 #define AMX_EMULATED
-#define KERNELS pare_gemm_emulated
-extern const pare_gemm_kernels pare_gemm_emulated;
+#define ROUND(x, y)                                                                                \
+    __extension__({                                                                                \
+        halves rounded_ = {0};                                                                     \
+        for (int i_ = 0; i_ < 32; i_++)                                                            \
+            rounded_[i_] = (uint16_t)bf16(i_ < 16 ? ((words)(x))[i_] : ((words)(y))[i_ - 16]);     \
+        rounded_;                                                                                  \
+    })
+#define PRODUCTS_OF_BF16 pare_gemm_emulated
+#define PRODUCTS_OF_FP32 pare_gemm_emulated_fp32
+extern const pare_gemm_kernels pare_gemm_emulated, pare_gemm_emulated_fp32;
 #include "core/cpu/gemm_amx.c"
 
-#define EMULATED &pare_gemm_emulated
+#define EMULATED &pare_gemm_emulated, &pare_gemm_emulated_fp32
 #endif
 
 #include "tests/pair_kernels_main.h"

@@ -114,7 +114,7 @@ static void begin_model(const pare_config *config)
 /* Runs a test for every kernel path of this CPU and each model. */
 static void each(void (*check)(void))
 {
-    static const char *const paths[] = {"portable", "avx2", "avx512", "blis"};
+    static const char *const paths[] = {"portable", "avx2", "avx512", "amx", "blis"};
     for (size_t p = 0; p < sizeof paths / sizeof *paths; p++)
         for (int m = 0; m < N_MODELS; m++) {
             if (pare_kernels_set(paths[p]) != PARE_OK)

@@ -25,6 +25,7 @@ static const struct {
     {"portable", PARE_PRECISION_BF16},   {"avx2", PARE_PRECISION_BF16},
     {"avx512", PARE_PRECISION_BF16},     {"blis", PARE_PRECISION_BF16},
     {"avx512bf16", PARE_PRECISION_BF16}, {"amx", PARE_PRECISION_BF16},
+    {"amx", PARE_PRECISION_FP32},
 };
 enum { N_PATHS = sizeof paths / sizeof *paths, GAP = 3 };
 static pare_precision precision; /* of the path in use */

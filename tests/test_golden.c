@@ -296,7 +296,7 @@ static int set_up(void **state)
 /* Once for each kernel path that this CPU has. */
 int main(void)
 {
-    static const char *const paths[] = {"portable", "avx2", "avx512", "blis"};
+    static const char *const paths[] = {"portable", "avx2", "avx512", "amx", "blis"};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hidden_states),
         cmocka_unit_test(test_logits_and_loss),

@@ -1,31 +1,45 @@
-/* gemm_amx.c: products of bf16 with AMX (Intel SDM volume 1, chapter 18), whose tile registers hold
- * 16 rows of 64 bytes. A tile of C is 32 x 32: four registers of sums, two of A's rows, two of B's
- * columns. One instruction adds the products of 16 rows, 16 columns and 16 pairs.
+/* gemm_amx.c: products with AMX (Intel SDM volume 1, chapter 18), whose tile registers hold 16 rows
+ * of 64 bytes: of bf16, and of floats as sums of three bf16.
  *
- * A panel of A is [depth / 32][32 rows][16 pairs], one of B [depth / 2][32 columns] of pairs. */
+ * A tile of C is 32 x 32: four registers of sums, two of A's rows, two of B's columns. One
+ * instruction adds the products of 16 rows, 16 columns and 16 pairs.
+ *
+ * A float is the sum of three bf16, its terms: what is left after rounding is rounded again, and
+ * once more (Henry, Tang and Heinecke, "Leveraging the bfloat16 Artificial Intelligence Datatype
+ * For Higher-Precision Computations", 2019). Of the nine products of two such sums the six largest
+ * are added; the other three are at most 2^-23 of the whole. Terms below 2^-126 count as 0.
+ *
+ * A panel is [depth / 32][terms][2 registers][16 rows][16 pairs]. A's registers have a row of A in
+ * each of theirs, and its pairs along it; B's have a pair in each, and B's columns along it. */
 #if defined(__x86_64__) && !defined(PARE_DOUBLE)
 
-#ifndef AMX_EMULATED /* tests bring the intrinsics, for CPUs without them */
-#include <immintrin.h>
-#define KERNELS pare_gemm_amx
-#endif
 #include <stdalign.h>
 
 #define VECTOR_BYTES 64
 #include "core/cpu/gemm_pack.h"
 
+#ifndef AMX_EMULATED /* tests bring the instructions, for CPUs without them */
+#include <immintrin.h>
+#define PRODUCTS_OF_BF16 pare_gemm_amx
+#define PRODUCTS_OF_FP32 pare_gemm_amx_fp32
+/* 32 floats rounded to bf16: x's, then y's. Denormal numbers become 0, as in the products. */
+#define ROUND(x, y) ((halves)_mm512_cvtne2ps_pbh((__m512)(y), (__m512)(x)))
+#endif
+
 enum {
-    REGISTER = 16, /* rows, and pairs or floats in a row */
-    TILE = 2 * REGISTER,
-    PAIR_BYTES = 4,
-    A_STRIDE = REGISTER * PAIR_BYTES,
-    B_STRIDE = TILE * PAIR_BYTES
+    SIDE = 16, /* rows of a register; pairs or floats in a row */
+    REGISTER = SIDE * SIDE,
+    TILE = 2 * SIDE,
+    STEPS = 2 * SIDE, /* of depth, in a register */
+    ROW_BYTES = 64,
+    FLOAT_BYTES = sizeof(float),
+    TERMS = 3, /* of a float */
+    AHEAD = 4  /* registers by which memory is fetched before it is packed */
 };
 
-/* Every register has 16 rows of 64 bytes. Said before each use: a thread's configuration is not
- * ours alone, and does not outlive a fork. (A constant, for of a local array gcc 12 believes that
+/* Every register has 16 rows of 64 bytes. (A constant, for of a local array gcc 12 believes that
  * only the first 8 bytes are read.) */
-static void configure(void)
+static void begin(void)
 {
     static const struct {
         uint8_t palette, start_row, reserved[14];
@@ -33,89 +47,230 @@ static void configure(void)
         uint8_t rows[16];
     } shape __attribute__((aligned(64))) = {
         .palette = 1,
-        .row_bytes = {A_STRIDE, A_STRIDE, A_STRIDE, A_STRIDE, A_STRIDE, A_STRIDE, A_STRIDE,
-                      A_STRIDE},
-        .rows = {REGISTER, REGISTER, REGISTER, REGISTER, REGISTER, REGISTER, REGISTER, REGISTER},
+        .row_bytes = {ROW_BYTES, ROW_BYTES, ROW_BYTES, ROW_BYTES, ROW_BYTES, ROW_BYTES, ROW_BYTES,
+                      ROW_BYTES},
+        .rows = {SIDE, SIDE, SIDE, SIDE, SIDE, SIDE, SIDE, SIDE},
     };
     _tile_loadconfig(&shape);
 }
 
-/* sums[32, 32] = the products of two panels. */
-static void multiply(float *sums, const pare_gemm_tile *t)
+static void end(void)
+{
+    _tile_release();
+}
+
+/* ---- The tile ---- */
+
+/* Registers 0 to 3 are the sums, 4 and 5 A's, 6 and 7 B's. Loads stand between products: what waits
+ * for one is not the first to wait. */
+#define LOAD(to, from, half, term)                                                                 \
+    _tile_loadd(to, (from) + ((term) * 2 + (half)) * REGISTER, ROW_BYTES)
+#define MULTIPLY_UPPER(load_between)                                                               \
+    _tile_dpbf16ps(0, 4, 6);                                                                       \
+    load_between;                                                                                  \
+    _tile_dpbf16ps(1, 4, 7)
+#define MULTIPLY_LOWER(load_before)                                                                \
+    if (rows > SIDE) {                                                                             \
+        load_before;                                                                               \
+        _tile_dpbf16ps(2, 5, 6);                                                                   \
+        _tile_dpbf16ps(3, 5, 7);                                                                   \
+    }
+/* With both registers of one side's term, or of the other's, loaded anew. */
+#define WITH_NEW_A(term)                                                                           \
+    LOAD(4, a, 0, term);                                                                           \
+    MULTIPLY_UPPER();                                                                              \
+    MULTIPLY_LOWER(LOAD(5, a, 1, term))
+#define WITH_NEW_B(term)                                                                           \
+    LOAD(6, b, 0, term);                                                                           \
+    MULTIPLY_UPPER(LOAD(7, b, 1, term));                                                           \
+    MULTIPLY_LOWER()
+
+/* The sums go on from what is at `from` (rows so many bytes apart; NULL: zeros) and end up in c.
+ * `rows` and `terms` are constants wherever this is inlined; rows > 16: both registers of A. */
+INLINE void multiply(const pare_gemm_tile *t, const float *from, int64_t from_bytes, float *c,
+                     int64_t c_bytes, int64_t rows, int terms)
 {
     const word *a = (const word *)t->a, *b = (const word *)t->b;
-    _tile_zero(0);
-    _tile_zero(1);
-    _tile_zero(2);
-    _tile_zero(3);
-    for (int64_t p = 0; p < t->depth; p += REGISTER) {
-        _tile_loadd(4, a + p * TILE, A_STRIDE);
-        _tile_loadd(5, a + p * TILE + REGISTER * REGISTER, A_STRIDE);
-        _tile_loadd(6, b + p * TILE, B_STRIDE);
-        _tile_loadd(7, b + p * TILE + REGISTER, B_STRIDE);
-        _tile_dpbf16ps(0, 4, 6);
-        _tile_dpbf16ps(1, 4, 7);
-        _tile_dpbf16ps(2, 5, 6);
-        _tile_dpbf16ps(3, 5, 7);
-        for (int64_t i = 0; i < REGISTER; i++)
-            __builtin_prefetch(t->ahead + (p + i) * t->ahead_step, 0, 2);
+    const char *ahead = t->ahead;
+    const int64_t step = SIDE * terms, ahead_bytes = step * t->ahead_step;
+    const char *next = (const char *)t->next_c, *end = next + TILE * t->ldc * FLOAT_BYTES;
+    const int64_t next_rows = TILE * step / t->depth + 1; /* so many at a time */
+    if (from) {
+        _tile_loadd(0, from, from_bytes);
+        _tile_loadd(1, from + SIDE, from_bytes);
+        if (rows > SIDE) {
+            const float *below = (const float *)((const char *)from + SIDE * from_bytes);
+            _tile_loadd(2, below, from_bytes);
+            _tile_loadd(3, below + SIDE, from_bytes);
+        }
+    } else {
+        _tile_zero(0);
+        _tile_zero(1);
+        _tile_zero(2);
+        _tile_zero(3);
     }
-    _tile_stored(0, sums, B_STRIDE);
-    _tile_stored(1, sums + REGISTER, B_STRIDE);
-    _tile_stored(2, sums + REGISTER * TILE, B_STRIDE);
-    _tile_stored(3, sums + REGISTER * TILE + REGISTER, B_STRIDE);
+    for (int64_t p = 0; p < t->depth; p += step) {
+        LOAD(4, a, 0, terms - 1);
+        LOAD(6, b, 0, 0);
+        MULTIPLY_UPPER(LOAD(7, b, 1, 0));
+        MULTIPLY_LOWER(LOAD(5, a, 1, terms - 1));
+        if (terms > 1) { /* the largest last; neighbours share a side */
+            WITH_NEW_A(1);
+            WITH_NEW_B(1);
+            WITH_NEW_A(0);
+            WITH_NEW_B(2);
+            WITH_NEW_B(0);
+        }
+        a += terms * 2 * REGISTER;
+        b += terms * 2 * REGISTER;
+        for (int64_t i = 0; i < ahead_bytes; i += ROW_BYTES)
+            __builtin_prefetch(ahead + i, 0, 2);
+        ahead += ahead_bytes;
+        for (int64_t i = 0; i < next_rows && next < end; i++, next += t->ldc * FLOAT_BYTES) {
+            __builtin_prefetch(next, 1);
+            __builtin_prefetch(next + ROW_BYTES, 1);
+        }
+    }
+    _tile_stored(0, c, c_bytes);
+    _tile_stored(1, c + SIDE, c_bytes);
+    if (rows > SIDE) {
+        float *below = (float *)((char *)c + SIDE * c_bytes);
+        _tile_stored(2, below, c_bytes);
+        _tile_stored(3, below + SIDE, c_bytes);
+    }
 }
 
-static void run(const pare_gemm_tile *t)
+INLINE void multiply_rows(const pare_gemm_tile *t, const float *from, int64_t from_bytes, float *c,
+                          int64_t c_bytes, int terms)
 {
-    alignas(64) float sums[TILE * TILE];
-    configure();
-    multiply(sums, t);
-    for (int64_t i = 0; i < t->rows; i++) {
-        float *c = t->c + i * t->ldc;
-        const float *sum = sums + i * TILE;
+    if (t->rows > SIDE)
+        multiply(t, from, from_bytes, c, c_bytes, TILE, terms);
+    else
+        multiply(t, from, from_bytes, c, c_bytes, SIDE, terms);
+}
+
+/* A tile over C's edges, or with both C and bias to add: beside C, with the same additions. */
+INLINE void run_beside(const pare_gemm_tile *t, int terms)
+{
+    alignas(64) float sums[TILE * TILE] = {0};
+    for (int64_t i = 0; i < t->rows; i++)
         for (int64_t j = 0; j < t->columns; j++) {
-            const float x = t->bias ? sum[j] + t->bias[j] : sum[j];
-            c[j] = t->add ? c[j] + x : x;
+            float *sum = &sums[i * TILE + j];
+            if (t->add)
+                *sum = t->c[i * t->ldc + j];
+            if (t->bias)
+                *sum = t->add ? *sum + t->bias[j] : t->bias[j];
+        }
+    multiply_rows(t, sums, TILE * sizeof *sums, sums, TILE * sizeof *sums, terms);
+    for (int64_t i = 0; i < t->rows; i++)
+        memcpy(t->c + i * t->ldc, sums + i * TILE, (size_t)t->columns * sizeof *sums);
+}
+
+INLINE void run(const pare_gemm_tile *t, int terms)
+{
+    const int64_t bytes = t->ldc * (int64_t)sizeof *t->c;
+    if ((t->rows != TILE && t->rows != SIDE) || t->columns != TILE || (t->add && t->bias))
+        run_beside(t, terms);
+    else if (t->bias) /* the same row 16 times */
+        multiply_rows(t, t->bias, 0, t->c, bytes, terms);
+    else
+        multiply_rows(t, t->add ? t->c : NULL, bytes, t->c, bytes, terms);
+}
+
+/* ---- Packing ---- */
+
+typedef uint16_t halves __attribute__((vector_size(VECTOR_BYTES), may_alias));
+typedef uint32_t words __attribute__((vector_size(VECTOR_BYTES), may_alias));
+
+/* x's first, y's first, x's second, ... */
+INLINE words interleave(halves x_y)
+{
+    return (words)__builtin_shufflevector(x_y, x_y, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22,
+                                          7, 23, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14,
+                                          30, 15, 31);
+}
+
+/* A register's 16 lines (A's rows, B's columns) and 32 steps of depth, each term's `apart` words
+ * behind the one before. Along, a line is a row of the register; else a pair of steps is. */
+INLINE void round_lines(word *to, int64_t apart, const real *from, int64_t stride, bool along,
+                        int terms)
+{
+    for (int64_t r = 0; r < SIDE; r++) {
+        const real *at = from + r * (along ? stride : 2 * stride);
+        vector x = *(const loose *)at, y = *(const loose *)(at + (along ? SIDE : stride));
+        for (int term = 0; term < terms; term++) {
+            const halves rounded = ROUND(x, y);
+            const words pairs = interleave(rounded);
+            *(words *)(to + term * apart + r * SIDE) = along ? (words)rounded : pairs;
+            x -= (vector)(pairs << 16);
+            y -= (vector)(pairs & 0xffff0000);
         }
     }
 }
 
-static int64_t pairs_of(int64_t depth)
+/* The same with rows and columns exchanged, if `turned`. */
+INLINE void fill_register(word *to, const real *from, int64_t stride, bool along, bool turned,
+                          int terms)
 {
-    return (depth + TILE - 1) / TILE * REGISTER;
+    alignas(64) word lines[TERMS * REGISTER];
+    if (!turned) {
+        round_lines(to, 2 * REGISTER, from, stride, along, terms);
+        return;
+    }
+    round_lines(lines, REGISTER, from, stride, along, terms);
+    for (int term = 0; term < terms; term++)
+        pack_along_lanes((real *)(to + term * 2 * REGISTER), SIDE, SIDE,
+                         (const real *)(lines + term * REGISTER), SIDE, SIDE);
 }
 
-/* A's panels are those of a matrix whose rows are the pairs: each group of 16 pairs is a panel as
- * wide, with a row of A a step. */
-static void pack_a(real *panels, const real *from, int64_t stride, bool along, int64_t count,
-                   int64_t depth)
+/* Few lines, or the last steps of a depth: zeros fill the register. */
+INLINE void fill_edge(word *to, const real *from, int64_t stride, bool along, bool turned,
+                      int64_t lines, int64_t steps, int terms)
 {
-    word pairs[TILE * PARE_GEMM_DEPTH_MAX / 2];
-    const int64_t n_pairs = pairs_of(depth);
-    for (int64_t i = 0; i < count; i += TILE, panels += n_pairs * TILE) {
-        const int64_t rows = count - i < TILE ? count - i : TILE;
-        join_panel(pairs, from + i * (along ? stride : 1), stride, along, rows, depth, n_pairs);
-        for (int64_t p = 0; p < n_pairs; p += REGISTER) {
-            real *group = panels + p * TILE;
-            pack(group, REGISTER, (const real *)(pairs + p * (along ? 1 : rows)),
-                 along ? n_pairs : rows, !along, REGISTER, rows);
-            memset(group + rows * REGISTER, 0, (size_t)((TILE - rows) * REGISTER) * PAIR_BYTES);
-        }
+    alignas(64) real whole[SIDE * STEPS] = {0};
+    for (int64_t i = 0; i < (along ? lines : steps); i++)
+        memcpy(whole + i * (along ? STEPS : SIDE), from + i * stride,
+               (size_t)(along ? steps : lines) * sizeof *whole);
+    fill_register(to, whole, along ? STEPS : SIDE, along, turned, terms);
+}
+
+/* A register's lines are fetched before they are asked for. */
+INLINE void fetch_lines(const real *from, int64_t stride, bool along)
+{
+    for (int64_t i = 0; i < (along ? SIDE : STEPS); i++) {
+        __builtin_prefetch(from + i * stride);
+        if (along)
+            __builtin_prefetch(from + i * stride + SIDE);
     }
 }
 
-static void pack_b(real *panels, const real *from, int64_t stride, bool along, int64_t count,
-                   int64_t depth)
+/* Memory is walked as it lies: along, line after line; else step after step of depth. */
+INLINE void pack_panels(real *panels, const real *from, int64_t stride, bool along, bool turned,
+                        int64_t count, int64_t depth, int terms)
 {
-    pack_pairs(panels, TILE, from, stride, along, count, depth, pairs_of(depth));
+    const int64_t groups = (depth + STEPS - 1) / STEPS, registers = (count + TILE - 1) / TILE * 2;
+    for (int64_t n = 0; n < groups * registers; n++) {
+        const int64_t group = along ? n % groups : n / registers;
+        const int64_t at = along ? n / groups : n % registers;
+        word *to = (word *)panels + ((at / 2 * groups + group) * terms * 2 + at % 2) * REGISTER;
+        int64_t lines = count - at * SIDE, steps = depth - group * STEPS;
+        lines = lines < 0 ? 0 : lines < SIDE ? lines : SIDE;
+        steps = steps < STEPS ? steps : STEPS;
+        const real *start = from + (along ? at * SIDE * stride + group * STEPS
+                                          : at * SIDE + group * STEPS * stride);
+        fetch_lines(start + (along ? AHEAD * STEPS : STEPS * stride), stride, along);
+        if (lines == SIDE && steps == STEPS)
+            fill_register(to, start, stride, along, turned, terms);
+        else
+            fill_edge(to, start, stride, along, turned, lines, steps, terms);
+    }
 }
 
 /* ---- The ceiling ---- */
 
 static void peak(int64_t rounds)
 {
-    configure();
+    begin();
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);
@@ -130,10 +285,32 @@ static void peak(int64_t rounds)
         _tile_dpbf16ps(2, 5, 6);
         _tile_dpbf16ps(3, 5, 7);
     }
+    end();
 }
 
-const pare_gemm_kernels KERNELS = {
-    TILE, TILE, 2, REGISTER, false, run, pack_a, pack_b, peak,
-    4 * 2 * REGISTER * REGISTER * 2 * REGISTER};
+/* ---- The tables: tasks of 0.6 and 1.2 MB, for L2 caches of 2 MiB ---- */
+
+#define TABLE(name, n, task_max)                                                                   \
+    static void run_##n(const pare_gemm_tile *t)                                                   \
+    {                                                                                              \
+        run(t, n);                                                                                 \
+    }                                                                                              \
+    static void pack_a_##n(real *panels, const real *from, int64_t stride, bool along,             \
+                           int64_t count, int64_t depth)                                           \
+    {                                                                                              \
+        pack_panels(panels, from, stride, along, !along, count, depth, n);                         \
+    }                                                                                              \
+    static void pack_b_##n(real *panels, const real *from, int64_t stride, bool along,             \
+                           int64_t count, int64_t depth)                                           \
+    {                                                                                              \
+        pack_panels(panels, from, stride, along, along, count, depth, n);                          \
+    }                                                                                              \
+    const pare_gemm_kernels name = {                                                               \
+        .rows = TILE, .columns = TILE, .pair = 2, .step = SIDE, .terms = n, .task = task_max,      \
+        .begin = begin, .end = end, .run = run_##n, .pack_a = pack_a_##n, .pack_b = pack_b_##n,    \
+        .peak = peak, .peak_operations = 4 * 2 * REGISTER * STEPS};
+
+TABLE(PRODUCTS_OF_BF16, 1, 384)
+TABLE(PRODUCTS_OF_FP32, 3, 256)
 
 #endif

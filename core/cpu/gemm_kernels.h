@@ -9,7 +9,8 @@
  * into the place of one element of a panel: a pair. Depths of packed panels count elements.
  *
  * One element's value is sum_p a[p] * b[p] with p rising, each step rounded as the instruction set
- * does (fused or not), wherever in a tile the element stands. */
+ * does (fused or not), wherever in a tile the element stands. (AMX adds in an order of its own, the
+ * same everywhere.) */
 #ifndef PARE_CORE_CPU_GEMM_KERNELS_H
 #define PARE_CORE_CPU_GEMM_KERNELS_H
 
@@ -27,6 +28,7 @@ typedef struct pare_gemm_tile {
     const real *b; /* one panel, [depth][columns of a whole tile] */
     int64_t depth;
     int64_t rows, columns;
+    const real *next_c; /* that of the tile to come, to be fetched meanwhile */
     const real *bias;   /* [columns] or NULL */
     bool add;           /* to what is in c */
     const char *ahead;  /* memory that a later tile will read: fetched into the L2 cache, ... */
@@ -38,13 +40,17 @@ typedef struct pare_gemm_tile {
 typedef void pare_gemm_pack(real *panels, const real *from, int64_t stride, bool along,
                             int64_t count, int64_t depth);
 
-enum { PARE_GEMM_DEPTH_MAX = 768 }; /* that is packed at once */
+enum { PARE_GEMM_DEPTH_MAX = 768 };
 
 typedef struct pare_gemm_kernels {
     int64_t rows, columns;
-    int64_t pair; /* steps of depth in an element of a panel: 1 or 2 */
-    int64_t step; /* a packed depth is a multiple of it, filled up with zeros */
-    bool direct;  /* tiles can read A where it lies, if the depth runs along memory */
+    int64_t pair;  /* steps of depth in an element of a panel: 1 or 2 */
+    int64_t step;  /* a packed depth, in such elements, is filled up with zeros to a multiple */
+    int64_t terms; /* bf16 whose sum stands for a number; a panel is so many times as deep */
+    int64_t task;  /* rows or columns of a task at most: packed, they stay in the L2 cache */
+    bool direct;   /* tiles can read A where it lies, if the depth runs along memory */
+    void (*begin)(void); /* before a thread runs tiles, and behind its last; may be NULL */
+    void (*end)(void);
     void (*run)(const pare_gemm_tile *tile);
     pare_gemm_pack *pack_a, *pack_b;
     void (*peak)(int64_t rounds); /* multiplies and adds in registers only ... */
@@ -61,7 +67,7 @@ extern const pare_gemm_kernels pare_gemm_avx2, pare_gemm_avx512;
 extern const pare_gemm_kernels pare_gemm_portable_bf16;
 #if defined(__x86_64__)
 extern const pare_gemm_kernels pare_gemm_avx2_bf16, pare_gemm_avx512_bf16, pare_gemm_avx512bf16,
-    pare_gemm_amx;
+    pare_gemm_amx, pare_gemm_amx_fp32;
 #endif
 #endif
 

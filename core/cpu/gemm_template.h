@@ -14,6 +14,7 @@
 #include "core/cpu/gemm_pack.h"
 
 #define TILE_COLUMNS (2 * LANES)
+#define TASK 128 /* x 768 floats are 3/8 of a L2 cache of 1 MiB */
 #define B_AHEAD 8 /* steps by which reading B is announced: it streams from the L2 cache */
 #ifdef __clang__
 #define UNROLL _Pragma("clang loop unroll(full)")
@@ -218,10 +219,14 @@ static void peak(int64_t rounds)
 }
 
 const pare_gemm_kernels KERNELS = {
-    TILE_ROWS, TILE_COLUMNS, PAIR, 1, PAIR == 1, run, pack_a, pack_b, peak,
-    2 * PAIR * LANES * PEAK_CHAINS};
+    .rows = TILE_ROWS, .columns = TILE_COLUMNS, .pair = PAIR, .step = 1, .terms = 1,
+    .task = TASK,
+    .direct = PAIR == 1, .run = run, .pack_a = pack_a, .pack_b = pack_b,
+    .peak = peak, .peak_operations = 2 * PAIR * LANES * PEAK_CHAINS};
 #ifdef ROUNDED
 const pare_gemm_kernels ROUNDED = {
-    TILE_ROWS, TILE_COLUMNS, 1, 1, false, run, pack_a_rounded, pack_b_rounded, peak,
-    2 * LANES * PEAK_CHAINS};
+    .rows = TILE_ROWS, .columns = TILE_COLUMNS, .pair = 1, .step = 1, .terms = 1,
+    .task = TASK,
+    .run = run, .pack_a = pack_a_rounded, .pack_b = pack_b_rounded,
+    .peak = peak, .peak_operations = 2 * LANES * PEAK_CHAINS};
 #endif
