@@ -6,7 +6,11 @@
 #include "core/gemm.h"
 #include "core/threads.h"
 
-enum { TILE_ROWS = 16, SUM_ROWS = 64 };
+enum {
+    TILE_ROWS = 16,
+    SUM_ROWS = 64,
+    KEPT_MAX = 8 << 20 /* bytes of act(x) that are kept for the gradient instead of made again */
+};
 
 static int64_t tiles(int64_t n, int64_t tile)
 {
@@ -90,6 +94,29 @@ void pare_product(pare_tape *t, real *y, const real *x, const pare_tensor *w, co
                   false, bias, workspace);
 }
 
+typedef struct linear_saved {
+    pare_activation act;
+    const real *a; /* act(x); NULL: made again */
+} linear_saved;
+
+/* The batches that decide how much memory a run needs are too large to keep it. */
+static bool is_kept(const pare_tape *t, const pare_tensor *x, pare_activation act,
+                    const pare_tensor *w)
+{
+    return act != PARE_ACT_NONE && t->mode.recording && w->needs_grad &&
+           pare_tensor_size(x) <= KEPT_MAX / (int64_t)sizeof(real);
+}
+
+/* act(x) in the step arena. */
+static const real *keep_activated(pare_tape *t, const pare_tensor *x, pare_activation act)
+{
+    const pare_tensor *a = pare_tape_output(t, x->rows, x->cols, false);
+    if (!a)
+        return NULL;
+    activate_rows(a->data, NULL, x, act, false);
+    return a->data;
+}
+
 pare_tensor *pare_linear(pare_tape *t, pare_tensor *x, pare_activation act, pare_tensor *w,
                          pare_tensor *b)
 {
@@ -102,13 +129,16 @@ pare_tensor *pare_linear(pare_tape *t, pare_tensor *x, pare_activation act, pare
                                            (long long)w->rows, (long long)w->cols));
     const bool needs_grad = x->needs_grad || w->needs_grad || (b && b->needs_grad);
     pare_tensor *y = pare_tape_output(t, x->rows, w->rows, needs_grad);
+    const linear_saved saved = {act, is_kept(t, x, act, w) ? keep_activated(t, x, act) : NULL};
     const pare_mark mark = pare_arena_mark(t->scratch);
     if (y)
-        pare_product(t, y->data, pare_activated(t, x, act), w, b ? b->data : NULL, x->rows);
+        pare_product(t, y->data, saved.a ? saved.a : pare_activated(t, x, act), w,
+                     b ? b->data : NULL, x->rows);
     pare_arena_release(t->scratch, mark);
     if (t->status != PARE_OK)
         return NULL;
-    return pare_tape_record(t, PARE_OP_linear, y, (pare_tensor *[]){x, w, b}, 3, &act, sizeof act);
+    return pare_tape_record(t, PARE_OP_linear, y, (pare_tensor *[]){x, w, b}, 3, &saved,
+                            sizeof saved);
 }
 
 typedef struct sum_args {
@@ -190,14 +220,15 @@ void pare_bias_grad(pare_tape *t, pare_tensor *b, const real *dy, int64_t rows)
 void pare_linear_grad(pare_tape *t, const pare_node *node)
 {
     pare_tensor *x = node->in[0], *w = node->in[1];
-    const pare_activation act = *(const pare_activation *)node->saved;
+    const linear_saved *saved = node->saved;
     const real *dy = node->out->grad;
     const pare_mark mark = pare_arena_mark(t->scratch);
     pare_bias_grad(t, node->in[2], dy, x->rows);
     if (w->needs_grad)
-        pare_weight_grad(t, w, dy, pare_activated(t, x, act), x->rows);
+        pare_weight_grad(t, w, dy, saved->a ? saved->a : pare_activated(t, x, saved->act),
+                         x->rows);
     pare_arena_release(t->scratch, mark);
-    pare_input_grad(t, x, act, dy, w);
+    pare_input_grad(t, x, saved->act, dy, w);
     pare_arena_release(t->scratch, mark);
 }
 

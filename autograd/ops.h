@@ -25,7 +25,7 @@ pare_tensor *pare_embed(pare_tape *t, const pare_packed *batch, pare_tensor *wor
                         pare_tensor *beta, double eps, pare_dropout_site dropout);
 
 /* y[n,out] = act(x)[n,in]·Wᵀ + b, w[out,in], b[1,out] (b may be NULL). The activation stands on
- * the input side, so that act(x) need not be kept: its gradient computes it again. */
+ * the input side, so that act(x) need not be kept: its gradient computes a large one again. */
 pare_tensor *pare_linear(pare_tape *t, pare_tensor *x, pare_activation act, pare_tensor *w,
                          pare_tensor *b);
 

@@ -34,7 +34,7 @@ static void settle_libraries(char **argv)
     char self[4096];
     ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
 
-    if (length <= 0 || getenv("OMP_WAIT_POLICY") || !set_default("GOMP_SPINCOUNT", "3000"))
+    if (length <= 0 || getenv("OMP_WAIT_POLICY") || !set_default("GOMP_SPINCOUNT", "10000"))
         return;
     self[length] = '\0';
     execv(self, argv); /* where that fails, all goes on as it is */

@@ -75,8 +75,10 @@ static bool has_bf16(pare_bf16 bf16)
         return true;
     if (best_isa() != PARE_ISA_AVX512)
         return false;
+    if (!__get_cpuid_count(7, 1, &a, &b, &c, &d) || !(a & LEAF71_EAX_AVX512BF16))
+        return false;
     if (bf16 == PARE_BF16_AVX512)
-        return __get_cpuid_count(7, 1, &a, &b, &c, &d) && a & LEAF71_EAX_AVX512BF16;
+        return true;
     return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & LEAF7_EDX_AMX) == LEAF7_EDX_AMX &&
            (xcr0() & XCR0_AMX) == XCR0_AMX && may_use_tiles();
 }
