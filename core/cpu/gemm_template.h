@@ -220,13 +220,13 @@ static void peak(int64_t rounds)
 
 const pare_gemm_kernels KERNELS = {
     .rows = TILE_ROWS, .columns = TILE_COLUMNS, .pair = PAIR, .step = 1, .terms = 1,
-    .task = TASK, .fetches = true,
+    .task = TASK,
     .direct = PAIR == 1, .run = run, .pack_a = pack_a, .pack_b = pack_b,
     .peak = peak, .peak_operations = 2 * PAIR * LANES * PEAK_CHAINS};
 #ifdef ROUNDED
 const pare_gemm_kernels ROUNDED = {
     .rows = TILE_ROWS, .columns = TILE_COLUMNS, .pair = 1, .step = 1, .terms = 1,
-    .task = TASK, .fetches = true,
+    .task = TASK,
     .run = run, .pack_a = pack_a_rounded, .pack_b = pack_b_rounded,
     .peak = peak, .peak_operations = 2 * LANES * PEAK_CHAINS};
 #endif
