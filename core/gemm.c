@@ -21,7 +21,7 @@
  * Only the depth of a block of k can be seen in the bits, and it follows from k alone. So tasks may
  * be cut as the number of threads suggests. */
 enum {
-    BLIS_MAX = 384,       /* the same where BLIS packs both sides in every task */
+    BLIS_MAX = 384,       /* own rows or columns of a task where BLIS packs both sides in each */
     PACK_GROUP = 48,      /* shared rows or columns at least, packed by one tile of phase 1 */
     DIRECT_MAX = 256,     /* shared columns, up to which packing A costs more than it saves */
     DIRECT_PANELS = 2,    /* the same of a sentence's rows that meet packed weights */
@@ -74,7 +74,7 @@ static int64_t smaller(int64_t x, int64_t y)
     return x < y ? x : y;
 }
 
-/* k is cut into equal blocks: 768 into two of 384. */
+/* k is cut into equal blocks: 1536 into two of 768. */
 static int64_t block_depth(const pare_gemm_kernels *with, int64_t k)
 {
     const int64_t multiple = with->pair * with->step > 4 ? with->pair * with->step : 4;
