@@ -117,6 +117,11 @@ static const real *keep_activated(pare_tape *t, const pare_tensor *x, pare_activ
     return a->data;
 }
 
+static const real *kept_or_made(pare_tape *t, const pare_tensor *x, const linear_saved *saved)
+{
+    return saved->a ? saved->a : pare_activated(t, x, saved->act);
+}
+
 pare_tensor *pare_linear(pare_tape *t, pare_tensor *x, pare_activation act, pare_tensor *w,
                          pare_tensor *b)
 {
@@ -132,8 +137,7 @@ pare_tensor *pare_linear(pare_tape *t, pare_tensor *x, pare_activation act, pare
     const linear_saved saved = {act, is_kept(t, x, act, w) ? keep_activated(t, x, act) : NULL};
     const pare_mark mark = pare_arena_mark(t->scratch);
     if (y)
-        pare_product(t, y->data, saved.a ? saved.a : pare_activated(t, x, act), w,
-                     b ? b->data : NULL, x->rows);
+        pare_product(t, y->data, kept_or_made(t, x, &saved), w, b ? b->data : NULL, x->rows);
     pare_arena_release(t->scratch, mark);
     if (t->status != PARE_OK)
         return NULL;
@@ -225,8 +229,7 @@ void pare_linear_grad(pare_tape *t, const pare_node *node)
     const pare_mark mark = pare_arena_mark(t->scratch);
     pare_bias_grad(t, node->in[2], dy, x->rows);
     if (w->needs_grad)
-        pare_weight_grad(t, w, dy, saved->a ? saved->a : pare_activated(t, x, saved->act),
-                         x->rows);
+        pare_weight_grad(t, w, dy, kept_or_made(t, x, saved), x->rows);
     pare_arena_release(t->scratch, mark);
     pare_input_grad(t, x, saved->act, dy, w);
     pare_arena_release(t->scratch, mark);

@@ -8,10 +8,9 @@
  *
  * The choice is the best the CPU and the system support, unless the environment's PARE_KERNELS or
  * pare_kernels_set asks for another: auto, portable, avx2, avx512, avx512bf16, amx, or blis (matrix
- * products by BLIS, the rest as auto). avx512bf16 and amx are avx512 with other products
- * of bf16, and amx of floats too.
- * Results of one path are the same bits on any machine that runs it; those of two paths differ in
- * the last digits. */
+ * products by BLIS, the rest as auto). avx512bf16 and amx are avx512 with other products of bf16,
+ * and amx of floats too. Results of one path are the same bits on any machine that runs it; those
+ * of two paths differ in the last digits. */
 #ifndef PARE_CORE_CPU_H
 #define PARE_CORE_CPU_H
 
