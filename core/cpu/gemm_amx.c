@@ -35,7 +35,8 @@ enum {
     FLOAT_BYTES = sizeof(float),
     NEAR = 1 << 18, /* 1 MiB, half of an L2 cache: fetching slows AMX's loads */
     TERMS = 3, /* of a float */
-    AHEAD = 4  /* registers by which memory is fetched before it is packed */
+    AHEAD = 4, /* registers by which memory is fetched before it is packed */
+    STREAM_AHEAD = 8192 /* bytes by which a panel is, if a single tile reads it */
 };
 
 /* Every register has 16 rows of 64 bytes. (A constant, for of a local array gcc 12 believes that
@@ -86,14 +87,22 @@ static void end(void)
     MULTIPLY_UPPER(LOAD(7, b, 1, term));                                                           \
     MULTIPLY_LOWER()
 
+INLINE const char *fetch(const char *from, int64_t bytes)
+{
+    for (int64_t i = 0; i < bytes; i += ROW_BYTES)
+        __builtin_prefetch(from + i, 0, 2);
+    return from + bytes;
+}
+
 /* The sums go on from what is at `from` (rows so many bytes apart; NULL: zeros) and end up in c.
  * `rows` and `terms` are constants wherever this is inlined; rows > 16: both registers of A. */
 INLINE void multiply(const pare_gemm_tile *t, const float *from, int64_t from_bytes, float *c,
                      int64_t c_bytes, int64_t rows, int terms)
 {
     const word *a = (const word *)t->a, *b = (const word *)t->b;
-    const char *ahead = t->ahead;
-    const int64_t step = SIDE * terms, ahead_bytes = step * t->ahead_step;
+    const int64_t step = SIDE * terms, ahead_bytes = SIDE * t->ahead_step; /* a term */
+    const bool single = t->ahead_step == TILE * FLOAT_BYTES;
+    const char *ahead = single ? (const char *)t->b + STREAM_AHEAD : t->ahead;
     const char *next = (const char *)t->next_c, *end = next + TILE * t->ldc * FLOAT_BYTES;
     const int64_t next_rows = TILE * step / t->depth + 1; /* so many at a time */
     if (from) {
@@ -115,18 +124,18 @@ INLINE void multiply(const pare_gemm_tile *t, const float *from, int64_t from_by
         LOAD(6, b, 0, 0);
         MULTIPLY_UPPER(LOAD(7, b, 1, 0));
         MULTIPLY_LOWER(LOAD(5, a, 1, terms - 1));
+        ahead = fetch(ahead, ahead_bytes);
         if (terms > 1) { /* the largest last; neighbours share a side */
             WITH_NEW_A(1);
+            ahead = fetch(ahead, ahead_bytes);
             WITH_NEW_B(1);
+            ahead = fetch(ahead, ahead_bytes);
             WITH_NEW_A(0);
             WITH_NEW_B(2);
             WITH_NEW_B(0);
         }
         a += terms * 2 * REGISTER;
         b += terms * 2 * REGISTER;
-        for (int64_t i = 0; i < ahead_bytes; i += ROW_BYTES)
-            __builtin_prefetch(ahead + i, 0, 2);
-        ahead += ahead_bytes;
         for (int64_t i = 0; i < next_rows && next < end; i++, next += t->ldc * FLOAT_BYTES) {
             __builtin_prefetch(next, 1);
             __builtin_prefetch(next + ROW_BYTES, 1);
@@ -153,16 +162,23 @@ INLINE void multiply_rows(const pare_gemm_tile *t, const float *from, int64_t fr
 /* A tile over C's edges, or with both C and bias to add: beside C, with the same additions. */
 INLINE void run_beside(const pare_gemm_tile *t, int terms)
 {
-    alignas(64) float sums[TILE * TILE] = {0};
-    for (int64_t i = 0; i < t->rows; i++)
-        for (int64_t j = 0; j < t->columns; j++) {
-            float *sum = &sums[i * TILE + j];
-            if (t->add)
-                *sum = t->c[i * t->ldc + j];
-            if (t->bias)
-                *sum = t->add ? *sum + t->bias[j] : t->bias[j];
-        }
-    multiply_rows(t, sums, TILE * sizeof *sums, sums, TILE * sizeof *sums, terms);
+    alignas(64) float sums[TILE * TILE];
+    const float *from = t->bias; /* the same row for all, if it has 32 columns */
+    int64_t from_bytes = 0;
+    if (t->add || (t->bias && t->columns < TILE)) {
+        memset(sums, 0, sizeof sums);
+        for (int64_t i = 0; i < t->rows; i++)
+            for (int64_t j = 0; j < t->columns; j++) {
+                float *sum = &sums[i * TILE + j];
+                if (t->add)
+                    *sum = t->c[i * t->ldc + j];
+                if (t->bias)
+                    *sum = t->add ? *sum + t->bias[j] : t->bias[j];
+            }
+        from = sums;
+        from_bytes = TILE * sizeof *sums;
+    }
+    multiply_rows(t, from, from_bytes, sums, TILE * sizeof *sums, terms);
     for (int64_t i = 0; i < t->rows; i++)
         memcpy(t->c + i * t->ldc, sums + i * TILE, (size_t)t->columns * sizeof *sums);
 }
