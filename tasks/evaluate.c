@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "core/elementary.h"
-#include "models/bert.h"
+#include "models/answer.h"
 #include "tasks/head.h"
 #include "tasks/submission.h"
 
@@ -96,6 +96,7 @@ pare_status pare_logits_store(const pare_tensor *from, const int64_t *examples, 
 
 typedef struct infer_args {
     const pare_model *model;
+    pare_answerer *answerer;
     real *logits;
 } infer_args;
 
@@ -103,19 +104,23 @@ static pare_status infer_batch(void *context, const pare_packed *batch, const in
                                const pare_infer_space *space)
 {
     const infer_args *a = context;
-    pare_tape tape;
-    pare_tape_begin(&tape, space->step, space->scratch, &(pare_tape_mode){0});
-    const pare_bert_pass pass = {&tape, a->model, batch, 0, NULL, NULL};
-    const pare_tensor *out = pare_bert_logits(&pass);
-    PARE_TRY(pare_tape_status(&tape));
-    return pare_logits_store(out, examples, a->logits);
+    pare_tensor *logits = pare_tensor_new(space->step, batch->n_sentences, a->model->n_labels);
+    if (!logits)
+        return PARE_MEMORY;
+    PARE_TRY(pare_answer(a->answerer, a->model, batch, logits->data));
+    return pare_logits_store(logits, examples, a->logits);
 }
 
 pare_status pare_infer(const pare_model *model, const pare_encoded *encoded, int64_t batch_size,
                        const pare_infer_space *space, const pare_progress *progress, real *logits)
 {
-    infer_args args = {model, logits};
-    return pare_each_batch(encoded, batch_size, space, progress, "eval", infer_batch, &args);
+    infer_args args = {model, NULL, logits};
+    pare_status status = pare_answerer_new(space ? space->step : NULL,
+                                           space ? space->scratch : NULL, &args.answerer);
+    if (status == PARE_OK)
+        status = pare_each_batch(encoded, batch_size, space, progress, "eval", infer_batch, &args);
+    pare_answerer_free(args.answerer);
+    return status;
 }
 
 /* ---- judging ---- */

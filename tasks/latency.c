@@ -6,7 +6,7 @@
 
 #include "core/clock.h"
 #include "core/philox.h"
-#include "models/bert.h"
+#include "models/answer.h"
 #include "tasks/evaluate.h"
 
 /* Where the plan leaves it open: enough turns for a median and its interval, or as many as three
@@ -62,7 +62,8 @@ typedef struct contest {
     const pare_latency_entry *entries;
     int n;
     int64_t batch, turns; /* turns: the most there can be */
-    pare_infer_space space;
+    pare_arena *step;
+    pare_answerer *answerer;
     int64_t *order; /* [batch] room for a batch's example numbers */
     double *ms;     /* [n, turns] */
     double *tokens; /* [n] of all batches so far */
@@ -80,21 +81,21 @@ static void choose_examples(const contest *c, int64_t turn)
 /* One model answers the examples that were chosen. */
 static pare_status pass(contest *c, int entry, double *ms, int64_t *tokens)
 {
-    const pare_mark mark = pare_arena_mark(c->space.step);
+    const pare_mark mark = pare_arena_mark(c->step);
+    const pare_model *model = c->entries[entry].model;
     pare_packed batch;
-    pare_tape tape;
-    pare_status status =
-        pare_pack(c->space.step, c->entries[entry].encoded, c->order, c->batch, &batch);
+    pare_status status = pare_pack(c->step, c->entries[entry].encoded, c->order, c->batch, &batch);
+    real *logits =
+        pare_arena_alloc(c->step, (size_t)(c->batch * model->n_labels) * sizeof *logits);
+    if (!logits)
+        status = PARE_MEMORY;
     if (status == PARE_OK) {
-        pare_tape_begin(&tape, c->space.step, c->space.scratch, &(pare_tape_mode){0});
-        const pare_bert_pass way = {&tape, c->entries[entry].model, &batch, 0, NULL, NULL};
         const double start = pare_seconds();
-        (void)pare_bert_logits(&way);
+        status = pare_answer(c->answerer, model, &batch, logits);
         *ms = 1e3 * (pare_seconds() - start);
         *tokens = batch.n_tokens;
-        status = pare_tape_status(&tape);
     }
-    pare_arena_release(c->space.step, mark);
+    pare_arena_release(c->step, mark);
     return status;
 }
 
@@ -172,20 +173,22 @@ static pare_status time_batch(const pare_latency_plan *plan, int size,
 {
     contest c = {.entries = entries, .n = n, .batch = plan->batch_sizes[size],
                  .turns = plan->turns > 0 ? plan->turns : ENOUGH_TURNS};
-    c.space = (pare_infer_space){pare_arena_new("step"), pare_arena_new("scratch")};
+    c.step = pare_arena_new("batch");
     c.order = pare_calloc((size_t)c.batch, sizeof *c.order);
     c.ms = pare_calloc((size_t)(n * c.turns), sizeof *c.ms);
     c.tokens = pare_calloc((size_t)n, sizeof *c.tokens);
     c.room = pare_calloc((size_t)(2 * c.turns), sizeof *c.room);
-    pare_status status = PARE_MEMORY;
-    if (c.space.step && c.space.scratch && c.order && c.ms && c.tokens && c.room)
+    pare_status status = pare_answerer_new(NULL, NULL, &c.answerer);
+    if (!c.step || !c.order || !c.ms || !c.tokens || !c.room)
+        status = PARE_MEMORY;
+    if (status == PARE_OK)
         status = hold(&c, plan->turns > 0, progress, out + size, plan->n_batch_sizes);
     pare_free(c.room);
     pare_free(c.tokens);
     pare_free(c.ms);
     pare_free(c.order);
-    pare_arena_free(c.space.scratch);
-    pare_arena_free(c.space.step);
+    pare_answerer_free(c.answerer);
+    pare_arena_free(c.step);
     return status;
 }
 

@@ -9,6 +9,7 @@
 #include "core/gemm.h"
 #include "core/philox.h"
 #include "core/threads.h"
+#include "models/answer.h"
 #include "models/bert.h"
 #include "optim/adamw.h"
 #include "tasks/encoded.h"
@@ -20,6 +21,8 @@ typedef struct bench {
     pare_model *model;
     const pare_speed_plan *plan;
     pare_arena *run, *step, *scratch;
+    pare_answerer *answerer;
+    real *logits; /* [batch, n_labels] */
     pare_optimizer *optimizer;
     pare_packed batch, one; /* the batch, and one sentence of it */
     int32_t *labels;        /* [batch] */
@@ -93,25 +96,14 @@ static pare_status make_batch(const bench *b, int64_t sentences, pare_packed *ou
 
 /* ---- the model as a whole ---- */
 
-static pare_status forward(bench *b, const pare_packed *batch)
-{
-    const pare_mark mark = pare_arena_mark(b->step);
-    pare_tape tape;
-    pare_tape_begin(&tape, b->step, b->scratch, &(pare_tape_mode){0});
-    const pare_bert_pass pass = {.tape = &tape, .model = b->model, .batch = batch, .dropout = -1};
-    (void)pare_bert_logits(&pass);
-    pare_arena_release(b->step, mark);
-    return pare_tape_status(&tape);
-}
-
 static pare_status run_forward(bench *b)
 {
-    return forward(b, &b->batch);
+    return pare_answer(b->answerer, b->model, &b->batch, b->logits);
 }
 
 static pare_status run_answer(bench *b)
 {
-    return forward(b, &b->one);
+    return pare_answer(b->answerer, b->model, &b->one, b->logits);
 }
 
 static pare_status run_step(bench *b)
@@ -256,8 +248,10 @@ static pare_status prepare(bench *b)
     b->labels = pare_arena_zalloc(b->run, (size_t)n * sizeof *b->labels);
     b->times = pare_arena_alloc(b->run, (size_t)b->plan->rounds * sizeof *b->times);
     b->triad = pare_arena_zalloc(b->run, 3 * (size_t)TRIAD * sizeof(real));
-    if (!b->labels || !b->times || !b->triad)
+    b->logits = pare_arena_alloc(b->run, (size_t)(n * b->model->n_labels) * sizeof(real));
+    if (!b->labels || !b->times || !b->triad || !b->logits)
         return PARE_MEMORY;
+    PARE_TRY(pare_answerer_new(b->step, b->scratch, &b->answerer));
     return pare_optimizer_new(b->run, b->model->params, b->model->n_params, "adamw", 0.01,
                               &b->optimizer);
 }
@@ -289,6 +283,7 @@ pare_status pare_speed_measure(pare_model *model, const pare_speed_plan *plan, p
                .step = pare_arena_new("step"), .scratch = pare_arena_new("scratch")};
     *out = (pare_speed){0};
     const pare_status status = b.run && b.step && b.scratch ? measure(&b, out) : PARE_MEMORY;
+    pare_answerer_free(b.answerer);
     pare_arena_free(b.scratch);
     pare_arena_free(b.step);
     pare_arena_free(b.run);

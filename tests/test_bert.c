@@ -4,6 +4,7 @@
  *   to examples, not to batches; gradients of micro-batches add up to the whole batch's. */
 #include "core/cpu.h"
 #include "core/gemm.h"
+#include "models/answer.h"
 #include "models/bert.h"
 #include "tests/batch.h"
 
@@ -190,6 +191,36 @@ static void test_threads_give_the_same_bits(void **state)
         expect_same_bits(other, one, N_SENTENCES * N_LABELS, "logits on more threads");
         expect_same_bits(these, gradients, pare_model_parameters(model),
                          "gradients on more threads");
+    }
+    pare_model_free(model);
+}
+
+/* Enough sentences that each of four threads takes some by itself. */
+static void test_groups_of_sentences_give_the_same_bits(void **state)
+{
+    (void)state;
+    enum { MANY = 60 };
+    int64_t long_and_short[MANY];
+    real whole[MANY * N_LABELS], grouped[MANY * N_LABELS];
+    for (int64_t i = 0; i < MANY; i++)
+        long_and_short[i] = 1 + 7 * i % 60;
+    assert_ok(pare_kernels_set("auto"));
+    pare_threads_set(2);
+    begin_model(&configs[0]);
+    const test_sentence *many = test_sentences(arena, long_and_short, MANY, 97, 5);
+    const pare_packed *batch = test_pack(arena, many, MANY);
+    run_logits(&evaluating, many, MANY, whole);
+    assert_ok(pare_model_pack(model));
+    for (int threads = 1; threads <= 4; threads++) {
+        pare_answerer *answerer;
+        pare_threads_set(threads);
+        assert_ok(pare_answerer_new(NULL, NULL, &answerer));
+        for (int twice = 0; twice < 2; twice++) {
+            memset(grouped, 0, sizeof grouped);
+            assert_ok(pare_answer(answerer, model, batch, grouped));
+            expect_same_bits(grouped, whole, MANY * N_LABELS, "groups of sentences");
+        }
+        pare_answerer_free(answerer);
     }
     pare_model_free(model);
 }
@@ -437,9 +468,16 @@ static void test_a_model_without_head_is_refused(void **state)
     for (int with_pooler = 0; with_pooler < 2; with_pooler++) {
         assert_ok(pare_model_new(&configs[0], with_pooler, 0, &model));
         begin(&t, &evaluating);
-        assert_null(test_logits(&t, model, test_pack(step, s, 1), -1));
+        const pare_packed *batch = test_pack(step, s, 1);
+        const char *message = with_pooler ? "no classification or regression head" : "no pooler";
+        assert_null(test_logits(&t, model, batch, -1));
         assert_status(pare_tape_status(&t), PARE_INPUT);
-        assert_message_has(with_pooler ? "no classification or regression head" : "no pooler");
+        assert_message_has(message);
+        pare_answerer *answerer;
+        assert_ok(pare_answerer_new(step, scratch, &answerer));
+        assert_status(pare_answer(answerer, model, batch, NULL), PARE_INPUT);
+        assert_message_has(message);
+        pare_answerer_free(answerer);
         pare_model_free(model);
     }
 }
@@ -467,6 +505,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_logits_do_not_depend_on_the_batch),
         cmocka_unit_test(test_threads_give_the_same_bits),
+        cmocka_unit_test(test_groups_of_sentences_give_the_same_bits),
         cmocka_unit_test(test_modes_agree),
         cmocka_unit_test(test_dropout_masks_have_keys),
         cmocka_unit_test(test_micro_batches_add_up),
