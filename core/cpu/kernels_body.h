@@ -25,6 +25,11 @@
 #define WHOLE(p) v_load((p) + i)
 #define PART(p) v_load_part((p) + i, part)
 
+/* What a pass reads from memory is asked for before it is there: the cores' own prefetching does
+ * not keep up with some 30 cycles a vector. */
+enum { FETCH_AHEAD = 1024 }; /* bytes */
+#define FETCH(p) __builtin_prefetch((const char *)((p) + i) + FETCH_AHEAD, 0, 2)
+
 /* ---- activations ---- */
 
 #define SQRT_HALF ((real)0.70710678118654752440)
@@ -88,7 +93,7 @@ static inline vreal activation_slope(vreal x, pare_activation act)
 static void k_activate(real *y, const real *x, int64_t n, pare_activation act)
 {
 #define CALL(A)                                                                                    \
-    FOR_VECTORS(n, v_store(y + i, activation(WHOLE(x), A)),                                        \
+    FOR_VECTORS(n, FETCH(x); v_store(y + i, activation(WHOLE(x), A)),                              \
                 v_store_part(y + i, activation(PART(x), A), part))
     DISPATCH_ACTIVATION(act, CALL)
 #undef CALL
@@ -102,10 +107,11 @@ static void k_activate_grad(real *dx, const real *dy, const real *x, int64_t n, 
     do {                                                                                           \
         if (add)                                                                                   \
             FOR_VECTORS(                                                                           \
-                n, v_store(dx + i, WHOLE(dx) + WHOLE(dy) * activation_slope(WHOLE(x), A)),         \
+                n, FETCH(x);                                                                       \
+                v_store(dx + i, WHOLE(dx) + WHOLE(dy) * activation_slope(WHOLE(x), A)),            \
                 v_store_part(dx + i, PART(dx) + PART(dy) * activation_slope(PART(x), A), part));   \
         else                                                                                       \
-            FOR_VECTORS(n, v_store(dx + i, WHOLE(dy) * activation_slope(WHOLE(x), A)),             \
+            FOR_VECTORS(n, FETCH(x); v_store(dx + i, WHOLE(dy) * activation_slope(WHOLE(x), A)),   \
                         v_store_part(dx + i, PART(dy) * activation_slope(PART(x), A), part));      \
     } while (0)
     DISPATCH_ACTIVATION(act, CALL)
