@@ -1,7 +1,7 @@
 /* op_attention.c: self-attention over a packed batch.
  *
- * One tile is one (sentence, head), so the score matrix never leaves the cache and a sentence never
- * sees its neighbours. Where a head's columns are whole vectors, products read and write them where
+ * A tile is some heads of one sentence, one after the other, so the score matrix never leaves the
+ * cache and a sentence never sees its neighbours. Where a head's columns are whole vectors, products read and write them where
  * they lie; else in padded copies.
  *
  * L = tokens of the sentence, N = its queries (L, or 1 for [CLS] only), d = head size; Lp and dp
@@ -11,6 +11,8 @@
 
 #include "autograd/ops.h"
 #include "core/threads.h"
+
+enum { TILE_TOKENS = 256 }; /* of short sentences, a tile has as many heads */
 
 typedef struct attention_saved {
     const pare_packed *batch;
@@ -28,6 +30,7 @@ typedef struct attention_args {
     real *dq, *dk, *dv;           /* NULL where none is wanted */
     bool add_q, add_k, add_v;
     int64_t hidden, size;         /* columns of q, and of one head */
+    int64_t tile_heads;
     pare_dropout_key dropout;
     real *workspace;              /* [threads, workspace_size] */
     int64_t workspace_size;
@@ -59,10 +62,9 @@ static int64_t head_workspace(int64_t longest, int64_t queries, int64_t size)
     return size * Lp + 2 * longest * dp + 3 * queries * Lp;
 }
 
-static head_view view_head(const attention_args *a, int64_t tile)
+static head_view view_head(const attention_args *a, int64_t sentence, int64_t head)
 {
     const pare_packed *batch = a->s->batch;
-    const int64_t sentence = tile / a->s->heads, head = tile % a->s->heads;
     head_view h = {.d = a->size, .dp = round_up(a->size), .column = head * a->size};
     h.keys.first = batch->offset[sentence];
     h.keys.n = batch->offset[sentence + 1] - h.keys.first;
@@ -94,10 +96,10 @@ static void copy_in(real *to, const attention_args *a, const head_view *h, const
 static void copy_in_transposed(real *to, const attention_args *a, const head_view *h,
                                const real *from)
 {
+    if (h->Lp > h->keys.n)
+        memset(to, 0, (size_t)(h->d * h->Lp) * sizeof(real));
     a->k->transpose(to, h->Lp, from + h->keys.first * a->hidden + h->column, a->hidden,
                     h->keys.n, h->d);
-    for (int64_t c = 0; c < h->d; c++)
-        memset(to + c * h->Lp + h->keys.n, 0, (size_t)(h->Lp - h->keys.n) * sizeof(real));
 }
 
 /* the head's columns of these rows (+)= from[n, dp] */
@@ -160,45 +162,80 @@ static void drop(const attention_args *a, const head_view *h, real *to, const re
         a->k->multiply(to + i * h->Lp, from + i * h->Lp, h->factor + i * h->keys.n, h->keys.n);
 }
 
-static void attention_tile(void *context, int64_t tile)
+static void attend(const attention_args *a, const head_view *h)
 {
-    const attention_args *a = context;
-    const head_view h = view_head(a, tile);
-    probabilities(a, &h);
-    if (head_factors(a, &h))
-        drop(a, &h, h.p, h.p);
-    multiply_rows(a, &h, a->context, false, false, h.p, a->v);
+    probabilities(a, h);
+    if (head_factors(a, h))
+        drop(a, h, h->p, h->p);
+    multiply_rows(a, h, a->context, false, false, h->p, a->v);
 }
 
 /* With P the probabilities, F the factors, O = (P F)·V:
  *   dV = (P F)ᵀ·dO,  dP = (dO·Vᵀ) F,  dS = softmax'(dP) / sqrt(d),  dQ = dS·K,  dK = dSᵀ·Q */
+static void attend_grad(const attention_args *a, const head_view *h)
+{
+    const pare_kernels *k = a->k;
+    const real *dout = a->dcontext + h->queries.first * a->hidden + h->column;
+    probabilities(a, h);
+    const bool dropped = head_factors(a, h);
+    if (a->dv) { /* dp_ holds P F for the moment */
+        const real *pf = h->p;
+        if (dropped) {
+            drop(a, h, h->dp_, h->p);
+            pf = h->dp_;
+        }
+        multiply_rows(a, h, a->dv, true, a->add_v, pf, a->dcontext);
+    }
+    copy_in_transposed(h->transposed, a, h, a->v);
+    k->small_product(h->dp_, h->Lp, dout, a->hidden, 1, h->transposed, h->Lp, h->queries.n,
+                     h->keys.n, h->d);
+    if (dropped)
+        drop(a, h, h->dp_, h->dp_);
+    for (int64_t i = 0; i < h->queries.n; i++)
+        k->softmax_grad(h->dp_ + i * h->Lp, h->p + i * h->Lp, 1 / sqrt((double)h->d), h->keys.n);
+    if (a->dq)
+        multiply_rows(a, h, a->dq, false, a->add_q, h->dp_, a->key);
+    if (a->dk)
+        multiply_rows(a, h, a->dk, true, a->add_k, h->dp_, a->q);
+}
+
+/* ---- tiles ---- */
+
+/* A head's columns of these rows, which lie far apart, are asked for before their turn. */
+static void fetch(const attention_args *a, const head_view *h, const real *from, span rows)
+{
+    for (int64_t i = 0; from && i < rows.n; i++)
+        for (int64_t c = 0; c < a->size; c += 64 / (int64_t)sizeof(real))
+            __builtin_prefetch(from + (rows.first + i) * a->hidden + h->column + c);
+}
+
+static void run_tile(const attention_args *a, int64_t tile,
+                     void (*run)(const attention_args *, const head_view *))
+{
+    const int64_t tiles = (a->s->heads + a->tile_heads - 1) / a->tile_heads; /* of a sentence */
+    const int64_t first = tile % tiles * a->tile_heads;
+    for (int64_t head = first; head < first + a->tile_heads && head < a->s->heads; head++) {
+        const head_view h = view_head(a, tile / tiles, head);
+        head_view next = h;
+        next.column += a->size;
+        if (head + 1 < a->s->heads) {
+            fetch(a, &next, a->q, h.queries);
+            fetch(a, &next, a->key, h.keys);
+            fetch(a, &next, a->v, h.keys);
+            fetch(a, &next, a->dcontext, h.queries);
+        }
+        run(a, &h);
+    }
+}
+
+static void attention_tile(void *context, int64_t tile)
+{
+    run_tile(context, tile, attend);
+}
+
 static void attention_grad_tile(void *context, int64_t tile)
 {
-    const attention_args *a = context;
-    const head_view h = view_head(a, tile);
-    const pare_kernels *k = a->k;
-    const real *dout = a->dcontext + h.queries.first * a->hidden + h.column;
-    probabilities(a, &h);
-    const bool dropped = head_factors(a, &h);
-    if (a->dv) { /* dp_ holds P F for the moment */
-        const real *pf = h.p;
-        if (dropped) {
-            drop(a, &h, h.dp_, h.p);
-            pf = h.dp_;
-        }
-        multiply_rows(a, &h, a->dv, true, a->add_v, pf, a->dcontext);
-    }
-    copy_in_transposed(h.transposed, a, &h, a->v);
-    k->small_product(h.dp_, h.Lp, dout, a->hidden, 1, h.transposed, h.Lp, h.queries.n,
-                     h.keys.n, h.d);
-    if (dropped)
-        drop(a, &h, h.dp_, h.dp_);
-    for (int64_t i = 0; i < h.queries.n; i++)
-        k->softmax_grad(h.dp_ + i * h.Lp, h.p + i * h.Lp, 1 / sqrt((double)h.d), h.keys.n);
-    if (a->dq)
-        multiply_rows(a, &h, a->dq, false, a->add_q, h.dp_, a->key);
-    if (a->dk)
-        multiply_rows(a, &h, a->dk, true, a->add_k, h.dp_, a->q);
+    run_tile(context, tile, attend_grad);
 }
 
 /* ---- the op ---- */
@@ -212,12 +249,14 @@ static void run_heads(pare_tape *t, attention_args *a, const attention_saved *s,
     a->size = s->heads > 0 ? a->hidden / s->heads : 0;
     a->dropout = (pare_dropout_key){t->mode.seed, t->mode.step, s->dropout.site, 0,
                                     t->mode.training ? s->dropout.probability : 0};
+    a->tile_heads = TILE_TOKENS / (s->batch->longest + 1) + 1;
     a->workspace_size = head_workspace(s->batch->longest, queries, a->size);
     const pare_mark mark = pare_arena_mark(t->scratch);
     a->workspace =
         pare_tape_scratch(t, (size_t)(pare_threads() * a->workspace_size) * sizeof(real));
     if (a->workspace)
-        pare_parallel_work(s->batch->n_sentences * s->heads,
+        pare_parallel_work(s->batch->n_sentences *
+                               ((s->heads + a->tile_heads - 1) / a->tile_heads),
                            (double)(s->batch->n_tokens * s->batch->longest * s->heads) +
                                8.0 * (double)(s->batch->n_tokens * a->hidden),
                            tile, a);

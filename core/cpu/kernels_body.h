@@ -179,24 +179,39 @@ static void k_norm_grad(real *dsum, real *dgamma, real *dbeta, const real *dy, c
 
 /* ---- softmax ---- */
 
+/* exp((x - largest) scale), 0 behind the end */
+#define TERM(x) v_exp(((x) - largest) * factor)
+
+/* A row of one vector stays in its register. */
+static inline void softmax_vector(real *row, real factor, int64_t n)
+{
+    const vreal x = v_load_part(row, n);
+    const real largest = v_largest(v_select(v_first(n), x, v_set(row[0])));
+    const vreal e = v_keep(TERM(x), n);
+    v_store_part(row, e * ((real)1 / v_sum(e)), n);
+}
+
 static void k_softmax(real *row, double scale, int64_t n)
 {
     const real factor = (real)scale;
-    vreal largest_lanes = v_set(row[0] * factor);
-    /* stored, or a fused multiply-add would subtract the largest from what is not rounded yet */
-    FOR_VECTORS(n, vreal x = WHOLE(row) * factor; v_store(row + i, x);
-                largest_lanes = v_max(largest_lanes, x),
-                vreal x = PART(row) * factor; v_store_part(row + i, x, part);
-                largest_lanes = v_max(largest_lanes, v_select(v_first(part), x, largest_lanes)));
+    if (n <= VL) {
+        softmax_vector(row, factor, n);
+        return;
+    }
+    vreal largest_lanes = v_set(row[0]);
+    FOR_VECTORS(n, largest_lanes = v_max(largest_lanes, WHOLE(row)),
+                largest_lanes =
+                    v_max(largest_lanes, v_select(v_first(part), PART(row), largest_lanes)));
     const real largest = v_largest(largest_lanes);
     vreal total = {0};
-    FOR_VECTORS(n, vreal e = v_exp(WHOLE(row) - largest); total = total + e; v_store(row + i, e),
-                vreal e = v_keep(v_exp(PART(row) - largest), part); total = total + e;
+    FOR_VECTORS(n, vreal e = TERM(WHOLE(row)); total = total + e; v_store(row + i, e),
+                vreal e = v_keep(TERM(PART(row)), part); total = total + e;
                 v_store_part(row + i, e, part));
     const real inverse = (real)1 / v_sum(total);
     FOR_VECTORS(n, v_store(row + i, WHOLE(row) * inverse),
                 v_store_part(row + i, PART(row) * inverse, part));
 }
+#undef TERM
 
 static void k_softmax_grad(real *dp, const real *p, double scale, int64_t n)
 {

@@ -59,7 +59,7 @@ static inline vint v_first(int64_t n)
     return lane < (lane_int)n;
 }
 
-/* The first n < VL lanes; the others are 0 and are not touched in memory. */
+/* The first n <= VL lanes; the others are 0 and are not touched in memory. */
 static inline vreal v_load_part(const real *p, int64_t n)
 {
 #if defined(__AVX512F__)
