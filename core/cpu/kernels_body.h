@@ -382,7 +382,8 @@ static void k_add(real *y, const real *x, int64_t n)
 
 static void k_scale(real *y, real factor, int64_t n)
 {
-    FOR_VECTORS(n, v_store(y + i, WHOLE(y) * factor), v_store_part(y + i, PART(y) * factor, part));
+    FOR_VECTORS(n, FETCH(y); v_store(y + i, WHOLE(y) * factor),
+                v_store_part(y + i, PART(y) * factor, part));
 }
 
 static void k_multiply(real *y, const real *a, const real *b, int64_t n)
@@ -409,7 +410,7 @@ static double k_sum_squares(const real *x, int64_t n)
         const real *p = x + start;
         const int64_t size = n - start < SQUARES_BLOCK ? n - start : SQUARES_BLOCK;
         vreal sum = {0};
-        FOR_VECTORS(size, vreal s = WHOLE(p); sum = sum + s * s,
+        FOR_VECTORS(size, FETCH(p); vreal s = WHOLE(p); sum = sum + s * s,
                     vreal s = PART(p); sum = sum + s * s);
         const double squares = (double)v_sum(sum);
         total += isinf(squares) ? large_squares(p, size) : squares;
@@ -442,7 +443,8 @@ static void k_adamw(real *w, real *m, real *v, const real *g, int64_t n, const p
     STORE(w, w_i)
 #define STORE_WHOLE(p, x) v_store((p) + i, x)
 #define STORE_PART(p, x) v_store_part((p) + i, x, part)
-    FOR_VECTORS(n, UPDATE(WHOLE, STORE_WHOLE), UPDATE(PART, STORE_PART));
+    FOR_VECTORS(n, FETCH(w); FETCH(m); FETCH(v); FETCH(g); UPDATE(WHOLE, STORE_WHOLE),
+                UPDATE(PART, STORE_PART));
 #undef UPDATE
 #undef STORE_WHOLE
 #undef STORE_PART
