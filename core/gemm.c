@@ -198,8 +198,7 @@ static void run_tile(const block *k, int64_t i, int64_t j, int64_t share, int64_
     };
     tile.next_c = tile.c + (p->own == &p->a ? p->a.panel * p->ldc : p->b.panel);
     const int64_t bytes = p->shared->panel * (int64_t)sizeof(real); /* a step of depth */
-    const bool is_near = !p->shared->packed && p->shared->count * k->depth <= p->with->near;
-    tile.ahead_step = is_near ? 0 : bytes / shares;
+    tile.ahead_step = bytes / shares;
     tile.ahead = (const char *)(p->own == &p->a ? tile.b : tile.a) +
                  (bytes + share * tile.ahead_step) * k->depth;
     p->with->run(&tile);

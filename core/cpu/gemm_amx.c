@@ -33,7 +33,6 @@ enum {
     STEPS = 2 * SIDE, /* of depth, in a register */
     ROW_BYTES = 64,
     FLOAT_BYTES = sizeof(float),
-    NEAR = 1 << 18, /* 1 MiB, half of an L2 cache: fetching slows AMX's loads */
     TERMS = 3, /* of a float */
     AHEAD = 4, /* registers by which memory is fetched before it is packed */
     STREAM_AHEAD = 8192 /* bytes by which a panel is, if a single tile reads it */
@@ -324,8 +323,8 @@ static void peak(int64_t rounds)
     }                                                                                              \
     const pare_gemm_kernels name = {                                                               \
         .rows = TILE, .columns = TILE, .pair = 2, .step = SIDE, .terms = n, .task = task_max,      \
-        .near = NEAR, .begin = begin, .end = end, .run = run_##n, .pack_a = pack_a_##n,            \
-        .pack_b = pack_b_##n, .peak = peak, .peak_operations = 4 * 2 * REGISTER * STEPS};
+        .begin = begin, .end = end, .run = run_##n, .pack_a = pack_a_##n, .pack_b = pack_b_##n,    \
+        .peak = peak, .peak_operations = 4 * 2 * REGISTER * STEPS};
 
 TABLE(PRODUCTS_OF_BF16, 1, 384)
 TABLE(PRODUCTS_OF_FP32, 3, 256)

@@ -48,7 +48,6 @@ typedef struct pare_gemm_kernels {
     int64_t step;  /* a packed depth, in such elements, is filled up with zeros to a multiple */
     int64_t terms; /* bf16 whose sum stands for a number; a panel is so many times as deep */
     int64_t task;  /* rows or columns of a task at most: packed, they stay in the L2 cache */
-    int64_t near;  /* a shared side packed into so many elements is not fetched ahead */
     bool direct;   /* tiles can read A where it lies, if the depth runs along memory */
     void (*begin)(void); /* before a thread runs tiles, and behind its last; may be NULL */
     void (*end)(void);
