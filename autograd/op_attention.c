@@ -1,8 +1,8 @@
 /* op_attention.c: self-attention over a packed batch.
  *
  * A tile is some heads of one sentence, one after the other, so the score matrix never leaves the
- * cache and a sentence never sees its neighbours. Where a head's columns are whole vectors, products
- * read and write them where they lie; else in padded copies.
+ * cache and a sentence never sees its neighbours. Where a head's columns are whole vectors,
+ * products read and write them where they lie; else in padded copies.
  *
  * L = tokens of the sentence, N = its queries (L, or 1 for [CLS] only), d = head size; Lp and dp
  * are L and d rounded up to whole vectors. */
