@@ -122,16 +122,23 @@ static const real *kept_or_made(pare_tape *t, const pare_tensor *x, const linear
     return saved->a ? saved->a : pare_activated(t, x, saved->act);
 }
 
+static bool meets(pare_tape *t, const pare_tensor *x, const pare_tensor *w, const pare_tensor *b)
+{
+    if (x->cols == w->cols && (!b || b->cols == w->rows))
+        return true;
+    pare_tape_fail(t, pare_fail(PARE_INTERNAL, "linear: x[%lld,%lld] does not meet w[%lld,%lld]",
+                                (long long)x->rows, (long long)x->cols, (long long)w->rows,
+                                (long long)w->cols));
+    return false;
+}
+
 pare_tensor *pare_linear(pare_tape *t, pare_tensor *x, pare_activation act, pare_tensor *w,
                          pare_tensor *b)
 {
     if (!x || !w)
         return NULL;
-    if (x->cols != w->cols || (b && b->cols != w->rows))
-        return pare_tape_fail(t, pare_fail(PARE_INTERNAL,
-                                           "linear: x[%lld,%lld] does not meet w[%lld,%lld]",
-                                           (long long)x->rows, (long long)x->cols,
-                                           (long long)w->rows, (long long)w->cols));
+    if (!meets(t, x, w, b))
+        return NULL;
     const bool needs_grad = x->needs_grad || w->needs_grad || (b && b->needs_grad);
     pare_tensor *y = pare_tape_output(t, x->rows, w->rows, needs_grad);
     const linear_saved saved = {act, is_kept(t, x, act, w) ? keep_activated(t, x, act) : NULL};
@@ -232,6 +239,109 @@ void pare_linear_grad(pare_tape *t, const pare_node *node)
         pare_weight_grad(t, w, dy, kept_or_made(t, x, saved), x->rows);
     pare_arena_release(t->scratch, mark);
     pare_input_grad(t, x, saved->act, dy, w);
+    pare_arena_release(t->scratch, mark);
+}
+
+/* ---- several maps of one input ---- */
+
+typedef struct linears_saved {
+    int n;
+    pare_tensor *y[PARE_MAPS_MAX];
+} linears_saved;
+
+/* x is the smaller side of all the maps together, so it is the one to be shared. */
+static bool shares_x(const pare_tape *t, const pare_tensor *x, const pare_tensor *w, int n)
+{
+    return n > 1 && x->rows <= n * w->rows && (t->mode.recording || !w->packed);
+}
+
+static void products(pare_tape *t, const pare_tensor *x, const pare_linear_map *maps, int n,
+                     pare_tensor **y)
+{
+    const pare_tensor *w = maps[0].w;
+    pare_gemm_part parts[PARE_MAPS_MAX];
+    for (int i = 0; i < n; i++) {
+        const real *bias = maps[i].b ? maps[i].b->data : NULL;
+        parts[i] = (pare_gemm_part){y[i]->data, maps[i].w->data, bias, false};
+        if (!shares_x(t, x, w, n))
+            pare_product(t, y[i]->data, x->data, maps[i].w, bias, x->rows);
+    }
+    if (!shares_x(t, x, w, n))
+        return;
+    void *workspace =
+        pare_tape_scratch(t, pare_gemm_parts_workspace(false, x->rows, w->rows, w->cols));
+    if (workspace)
+        pare_gemm_parts(parts, n, false, w->rows, x->data, x->cols, false, w->cols, true, x->rows,
+                        w->rows, w->cols, workspace);
+}
+
+/* False on failure, noted. */
+static bool make_outputs(pare_tape *t, const pare_tensor *x, const pare_linear_map *maps, int n,
+                         pare_tensor **y)
+{
+    bool needs_grad = x->needs_grad, made = true;
+    for (int i = 0; i < n; i++)
+        needs_grad = needs_grad || maps[i].w->needs_grad || (maps[i].b && maps[i].b->needs_grad);
+    for (int i = 0; i < n && made; i++) {
+        made = meets(t, x, maps[i].w, maps[i].b);
+        y[i] = made ? pare_tape_output(t, x->rows, maps[i].w->rows, needs_grad) : NULL;
+        made = y[i];
+    }
+    return made;
+}
+
+void pare_linears(pare_tape *t, pare_tensor *x, const pare_linear_map *maps, int n, pare_tensor **y)
+{
+    linears_saved saved = {.n = n};
+    pare_tensor *in[1 + 2 * PARE_MAPS_MAX] = {x};
+    const pare_mark mark = pare_arena_mark(t->scratch);
+    const bool made = x && make_outputs(t, x, maps, n, saved.y);
+    if (made)
+        products(t, x, maps, n, saved.y);
+    pare_arena_release(t->scratch, mark);
+    for (int i = 0; i < n; i++) {
+        in[1 + 2 * i] = maps[i].w;
+        in[2 + 2 * i] = maps[i].b;
+        y[i] = made && t->status == PARE_OK ? saved.y[i] : NULL;
+    }
+    if (y[0])
+        y[0] = pare_tape_record(t, PARE_OP_linears, y[0], in, 1 + 2 * n, &saved, sizeof saved);
+}
+
+/* dW_i (+)= dy_iᵀ·x, x packed once. */
+static void weight_grads(pare_tape *t, const pare_node *node, const linears_saved *s)
+{
+    const pare_tensor *x = node->in[0], *w = node->in[1];
+    pare_gemm_part parts[PARE_MAPS_MAX];
+    int n = 0;
+    for (int i = 0; i < s->n; i++) {
+        bool add;
+        real *dw = pare_tape_gradient(t, node->in[1 + 2 * i], &add);
+        if (dw)
+            parts[n++] = (pare_gemm_part){dw, s->y[i]->grad, NULL, add};
+    }
+    void *workspace = n > 0 ? pare_tape_scratch(t, pare_gemm_parts_workspace(true, w->rows, w->cols,
+                                                                             x->rows)) : NULL;
+    if (workspace)
+        pare_gemm_parts(parts, n, true, w->cols, x->data, w->rows, true, w->cols, false, w->rows,
+                        w->cols, x->rows, workspace);
+}
+
+void pare_linears_grad(pare_tape *t, const pare_node *node)
+{
+    const linears_saved *s = node->saved;
+    pare_tensor *x = node->in[0];
+    const pare_mark mark = pare_arena_mark(t->scratch);
+    for (int i = 0; i < s->n; i++)
+        pare_bias_grad(t, node->in[2 + 2 * i], s->y[i]->grad, x->rows);
+    pare_arena_release(t->scratch, mark);
+    weight_grads(t, node, s);
+    for (int i = 0; i < s->n; i++) {
+        pare_arena_release(t->scratch, mark);
+        pare_input_grad(t, x, PARE_ACT_NONE, s->y[i]->grad, node->in[1 + 2 * i]);
+        if (i > 0)
+            pare_tape_release(t, s->y[i]);
+    }
     pare_arena_release(t->scratch, mark);
 }
 

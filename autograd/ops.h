@@ -29,6 +29,15 @@ pare_tensor *pare_embed(pare_tape *t, const pare_packed *batch, pare_tensor *wor
 pare_tensor *pare_linear(pare_tape *t, pare_tensor *x, pare_activation act, pare_tensor *w,
                          pare_tensor *b);
 
+/* y[i] = x[n,in]·W_iᵀ + b_i for some maps of one shape: the same bits as one by one, but the
+ * products have x packed once for all. On failure every y[i] is NULL. y[0] must be used where the
+ * others are. */
+enum { PARE_MAPS_MAX = 3 };
+typedef struct pare_linear_map {
+    pare_tensor *w, *b; /* [out,in], [1,out] or NULL */
+} pare_linear_map;
+void pare_linears(pare_tape *t, pare_tensor *x, const pare_linear_map *maps, int n, pare_tensor **y);
+
 /* y[n,out] = ((act(x)[n,in]·Pᵀ) ⊙ z)·Qᵀ + b: a factorised map with a gate a rank, p[rank,in],
  * z[1,rank] (NULL: no gates), q[out,rank], b[1,out] (Wang et al. 2019, arXiv 1910.04732). Keeps
  * act(x)·Pᵀ. A gate that is exactly 0 gets no gradient, and its rank costs nothing. */

@@ -120,6 +120,14 @@ real *pare_tape_gradient(pare_tape *tape, pare_tensor *x, bool *add)
     return x->grad;
 }
 
+/* All that used `out` ran after it, so its gradient is not read again. */
+void pare_tape_release(pare_tape *tape, pare_tensor *out)
+{
+    give_back(tape, out->grad, pare_tensor_size(out));
+    out->grad = NULL;
+    out->has_grad = false;
+}
+
 pare_status pare_tape_backward(pare_tape *tape, pare_tensor *loss)
 {
     if (tape->status != PARE_OK || !loss)
@@ -133,10 +141,7 @@ pare_status pare_tape_backward(pare_tape *tape, pare_tensor *loss)
         if (!out->has_grad) /* nothing of it reached the loss */
             continue;
         ops[node->op].gradient(tape, node);
-        /* All that used `out` ran after it, so its gradient is not read again. */
-        give_back(tape, out->grad, pare_tensor_size(out));
-        out->grad = NULL;
-        out->has_grad = false;
+        pare_tape_release(tape, out);
     }
     return tape->status;
 }

@@ -84,4 +84,8 @@ void *pare_tape_scratch(pare_tape *tape, size_t bytes);
  * to what is there or to overwrite it; afterwards x counts as having a gradient. */
 real *pare_tape_gradient(pare_tape *tape, pare_tensor *x, bool *add);
 
+/* The gradient of an op's output has been used, and its buffer can be another's. The tape calls it
+ * for the output that was recorded; an op of several calls it for the others. */
+void pare_tape_release(pare_tape *tape, pare_tensor *out);
+
 #endif

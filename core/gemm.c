@@ -30,7 +30,7 @@ enum {
 
 /* A's rows or B's columns. */
 typedef struct side {
-    const real *from;
+    const real *from; /* of the own side: its parts have theirs */
     int64_t stride;
     bool along; /* k runs along memory */
     int64_t count;
@@ -42,10 +42,9 @@ typedef struct side {
 
 typedef struct product {
     const pare_gemm_kernels *with; /* unless BLIS multiplies */
-    real *c;
-    const real *bias;
+    const pare_gemm_part *parts;   /* the shared side meets the own side of each */
+    int64_t n_parts;
     int64_t ldc, k;
-    bool accumulate;
     int64_t depth; /* of a block of k; the last may be less deep */
     side a, b;
     side *shared, *own;
@@ -91,8 +90,8 @@ static double task_cost(int64_t own, int64_t shared)
     return (double)(own * shared + 12 * own + 8 * shared);
 }
 
-/* The sizes that end first, if `threads` take tasks in turn. */
-static void cut_tasks(side *own, side *shared, int64_t own_max, int threads)
+/* The sizes that end first, if `threads` take tasks of all parts in turn. */
+static void cut_tasks(side *own, side *shared, int64_t own_max, int64_t n_parts, int threads)
 {
     double best = INFINITY;
     const int64_t most = smaller(round_up(own_max - own->panel + 1, own->panel),
@@ -100,9 +99,9 @@ static void cut_tasks(side *own, side *shared, int64_t own_max, int threads)
     const int64_t cuts = smaller(2 * threads, ceiling(shared->count, shared->panel));
     for (int64_t down = 1; down <= cuts; down++) {
         const int64_t shared_task = round_up(ceiling(shared->count, down), shared->panel);
-        const int64_t parts = ceiling(shared->count, shared_task);
+        const int64_t rows = n_parts * ceiling(shared->count, shared_task);
         for (int64_t own_task = most; own_task > 0; own_task -= own->panel) {
-            const int64_t rounds = ceiling(parts * ceiling(own->count, own_task), threads);
+            const int64_t rounds = ceiling(rows * ceiling(own->count, own_task), threads);
             const double cost = (double)rounds * task_cost(own_task, shared_task);
             if (cost >= best)
                 continue;
@@ -115,28 +114,31 @@ static void cut_tasks(side *own, side *shared, int64_t own_max, int threads)
 
 /* Neighbouring tasks share the shared side's part. */
 typedef struct task {
-    int64_t i0, rows, j0, columns; /* of C */
+    const pare_gemm_part *part;
+    int64_t i0, rows, j0, columns; /* of the part's C */
 } task;
 
 static int64_t count_tasks(const product *p)
 {
-    return ceiling(p->a.count, p->a.task) * ceiling(p->b.count, p->b.task);
+    return p->n_parts * ceiling(p->a.count, p->a.task) * ceiling(p->b.count, p->b.task);
 }
 
 static task task_at(const product *p, int64_t number)
 {
     int64_t across = ceiling(p->own->count, p->own->task);
-    int64_t own = number % across * p->own->task, shared = number / across * p->shared->task;
+    int64_t own = number % across * p->own->task, row = number / across;
+    int64_t shared = row / p->n_parts * p->shared->task;
     int64_t i0 = p->own == &p->a ? own : shared, j0 = p->own == &p->a ? shared : own;
-    return (task){i0, smaller(p->a.task, p->a.count - i0), j0,
+    return (task){p->parts + row % p->n_parts, i0, smaller(p->a.task, p->a.count - i0), j0,
                   smaller(p->b.task, p->b.count - j0)};
 }
 
 /* ---- Phase 1: packing the shared side ---- */
 
-static void pack(const side *s, real *to, int64_t start, int64_t count, int64_t k0, int64_t depth)
+static void pack(const side *s, const real *whole, real *to, int64_t start, int64_t count,
+                 int64_t k0, int64_t depth)
 {
-    const real *from = s->from + (s->along ? start * s->stride + k0 : k0 * s->stride + start);
+    const real *from = whole + (s->along ? start * s->stride + k0 : k0 * s->stride + start);
     s->pack(to, from, s->stride, s->along, count, depth);
 }
 
@@ -163,7 +165,7 @@ static void pack_shared_tile(void *context, int64_t tile)
     const side *s = p->shared;
     int64_t group = pack_group(s), groups = ceiling(s->count, group);
     int64_t k0 = tile / groups * p->depth, start = tile % groups * group;
-    pack(s, p->packed_shared + place_of(p, start, k0), start, smaller(group, s->count - start), k0,
+    pack(s, s->from, p->packed_shared + place_of(p, start, k0), start, smaller(group, s->count - start), k0,
          smaller(p->depth, p->k - k0));
 }
 
@@ -185,7 +187,7 @@ static void run_tile(const block *k, int64_t i, int64_t j, int64_t share, int64_
     const product *p = k->p;
     const task *t = &k->t;
     pare_gemm_tile tile = {
-        .c = p->c + (t->i0 + i) * p->ldc + t->j0 + j,
+        .c = t->part->c + (t->i0 + i) * p->ldc + t->j0 + j,
         .ldc = p->ldc,
         .a = k->a + i * (p->direct ? p->a.stride : k->depth),
         .lda = p->direct ? p->a.stride : 0,
@@ -193,8 +195,8 @@ static void run_tile(const block *k, int64_t i, int64_t j, int64_t share, int64_
         .depth = k->depth,
         .rows = smaller(p->a.panel, t->rows - i),
         .columns = smaller(p->b.panel, t->columns - j),
-        .bias = k->first && p->bias ? p->bias + t->j0 + j : NULL,
-        .add = p->accumulate || !k->first,
+        .bias = k->first && t->part->bias ? t->part->bias + t->j0 + j : NULL,
+        .add = t->part->accumulate || !k->first,
     };
     tile.next_c = tile.c + (p->own == &p->a ? p->a.panel * p->ldc : p->b.panel);
     const int64_t bytes = p->shared->panel * (int64_t)sizeof(real); /* a step of depth */
@@ -225,14 +227,15 @@ static void await_shared(product *p)
             sched_yield();
 }
 
-/* The own side's part of one block of k. */
-static const real *own_part(const product *p, int64_t start, int64_t count, int64_t k0)
+/* The task's piece of the own side, of one block of k. */
+static const real *own_piece(const product *p, const task *t, int64_t k0)
 {
-    const side *s = p->own;
+    const bool own_a = p->own == &p->a;
+    const int64_t start = own_a ? t->i0 : t->j0, count = own_a ? t->rows : t->columns;
     if (p->direct)
-        return s->from + start * s->stride + k0;
+        return t->part->own + start * p->own->stride + k0;
     real *own = p->packed_own + pare_thread_index() * p->packed_own_size;
-    pack(s, own, start, count, k0, smaller(p->depth, p->k - k0));
+    pack(p->own, t->part->own, own, start, count, k0, smaller(p->depth, p->k - k0));
     return own;
 }
 
@@ -248,8 +251,7 @@ static void run_task(product *p, int64_t number)
         k.first = k0 == 0;
         const real *shared =
             packed_shared + place_of(p, own_a ? k.t.j0 : k.t.i0, k0);
-        const real *own = own_a ? own_part(p, k.t.i0, k.t.rows, k0)
-                                : own_part(p, k.t.j0, k.t.columns, k0);
+        const real *own = own_piece(p, &k.t, k0);
         k.a = own_a ? own : shared;
         k.b = own_a ? shared : own;
         if (k.first)
@@ -278,9 +280,10 @@ static void run_step(void *context, int64_t tile)
 /* C += bias, or = bias, in the task's part: a product over nothing. */
 static void add_bias(const product *p, const task *t, bool add)
 {
+    const pare_gemm_part *part = t->part;
     for (int64_t i = t->i0; i < t->i0 + t->rows; i++)
         for (int64_t j = t->j0; j < t->j0 + t->columns; j++) {
-            real x = p->bias ? p->bias[j] : 0, *c = p->c + i * p->ldc + j;
+            real x = part->bias ? part->bias[j] : 0, *c = part->c + i * p->ldc + j;
             *c = add ? *c + x : x;
         }
 }
@@ -289,11 +292,13 @@ static void run_blis_task(void *context, int64_t number)
 {
     const product *p = context;
     task t = task_at(p, number);
-    pare_blis_gemm(p->c + t.i0 * p->ldc + t.j0, p->ldc,
-                   p->a.from + t.i0 * (p->a.along ? p->a.stride : 1), p->a.stride, !p->a.along,
-                   p->b.from + t.j0 * (p->b.along ? p->b.stride : 1), p->b.stride, p->b.along,
-                   t.rows, t.columns, p->k, p->accumulate);
-    if (p->bias)
+    const real *a = p->own == &p->a ? t.part->own : p->a.from;
+    const real *b = p->own == &p->b ? t.part->own : p->b.from;
+    pare_blis_gemm(t.part->c + t.i0 * p->ldc + t.j0, p->ldc,
+                   a + t.i0 * (p->a.along ? p->a.stride : 1), p->a.stride, !p->a.along,
+                   b + t.j0 * (p->b.along ? p->b.stride : 1), p->b.stride, p->b.along, t.rows,
+                   t.columns, p->k, t.part->accumulate);
+    if (t.part->bias)
         add_bias(p, &t, true);
 }
 
@@ -321,16 +326,25 @@ static int64_t own_size(const pare_gemm_kernels *with, int64_t count, int64_t pa
                         pare_gemm_packed_depth(with, block_depth(with, k)), 16);
 }
 
+size_t pare_gemm_parts_workspace(bool own_a, int64_t m, int64_t n, int64_t k)
+{
+    const pare_gemm_kernels *with = pare_gemm_kernels_get();
+    const int64_t elements =
+        own_a ? shared_size(with, n, with->columns, k) +
+                    pare_threads() * own_size(with, m, with->rows, k)
+              : shared_size(with, m, with->rows, k) +
+                    pare_threads() * own_size(with, n, with->columns, k);
+    return 64 + (pare_gemm_by_blis() ? 0 : (size_t)elements * sizeof(real));
+}
+
+/* For pare_gemm_packed too, whose shared side is there already. */
 size_t pare_gemm_workspace(int64_t m, int64_t n, int64_t k)
 {
     const pare_gemm_kernels *with = pare_gemm_kernels_get();
-    const int64_t own_a = pare_threads() * own_size(with, m, with->rows, k);
-    const int64_t own_b = pare_threads() * own_size(with, n, with->columns, k);
-    const int64_t elements = m > n ? shared_size(with, n, with->columns, k) + own_a
-                                   : shared_size(with, m, with->rows, k) + own_b;
-    /* own_a alone is for pare_gemm_packed */
-    const int64_t most = elements > own_a ? elements : own_a;
-    return 64 + (pare_gemm_by_blis() ? 0 : (size_t)most * sizeof(real));
+    const size_t unpacked = pare_gemm_parts_workspace(m > n, m, n, k);
+    const size_t packed =
+        64 + (size_t)(pare_threads() * own_size(with, m, with->rows, k)) * sizeof(real);
+    return packed > unpacked && !pare_gemm_by_blis() ? packed : unpacked;
 }
 
 static void run_packed(product *p, void *workspace, bool serial)
@@ -346,31 +360,38 @@ static void run_packed(product *p, void *workspace, bool serial)
 }
 
 /* What a call and the kernels say; the rest follows. */
-static product product_of(real *c, int64_t ldc, int64_t m, int64_t n, int64_t k, const real *bias)
+static product product_of(const pare_gemm_part *parts, int64_t n_parts, int64_t ldc, int64_t m,
+                          int64_t n, int64_t k)
 {
     const pare_gemm_kernels *with = pare_gemm_kernels_get();
-    return (product){.with = with, .c = c, .bias = bias, .ldc = ldc, .k = k,
+    return (product){.with = with, .parts = parts, .n_parts = n_parts, .ldc = ldc, .k = k,
                      .depth = block_depth(with, k),
                      .a = {.count = m, .panel = with->rows, .pack = with->pack_a},
                      .b = {.count = n, .panel = with->columns, .pack = with->pack_b}};
 }
 
-static void run_product(product *p, void *workspace)
+/* A product over nothing. */
+static void fill_with_bias(product *p, int64_t m, int64_t n)
+{
+    for (int64_t i = 0; i < p->n_parts; i++)
+        add_bias(p, &(task){p->parts + i, 0, m, 0, n}, p->parts[i].accumulate);
+}
+
+static void run_product(product *p, bool own_a, void *workspace)
 {
     const int64_t m = p->a.count, n = p->b.count;
     if (m <= 0 || n <= 0)
         return;
     if (p->k <= 0) {
-        add_bias(p, &(task){0, m, 0, n}, p->accumulate);
+        fill_with_bias(p, m, n);
         return;
     }
-    bool serial = (double)m * (double)n * (double)p->k < SERIAL_WORK;
-    const bool own_a = m > n || p->b.packed;
+    bool serial = (double)(m * p->n_parts) * (double)n * (double)p->k < SERIAL_WORK;
     p->own = own_a ? &p->a : &p->b;
     p->shared = own_a ? &p->b : &p->a;
-    cut_tasks(p->own, p->shared, pare_gemm_by_blis() ? BLIS_MAX : p->with->task,
+    cut_tasks(p->own, p->shared, pare_gemm_by_blis() ? BLIS_MAX : p->with->task, p->n_parts,
               serial ? 1 : pare_threads());
-    p->direct = p->with->direct && p->own == &p->a && p->a.along &&
+    p->direct = p->with->direct && own_a && p->a.along &&
                 (n <= DIRECT_MAX || (p->b.packed && m <= DIRECT_PANELS * p->a.panel));
     if (pare_gemm_by_blis()) {
         pare_blis_start();
@@ -380,19 +401,27 @@ static void run_product(product *p, void *workspace)
     }
 }
 
+void pare_gemm_parts(const pare_gemm_part *parts, int64_t n_parts, bool own_a, int64_t ldc,
+                     const real *common, int64_t lda, bool a_transposed, int64_t ldb,
+                     bool b_transposed, int64_t m, int64_t n, int64_t k, void *workspace)
+{
+    product p = product_of(parts, n_parts, ldc, m, n, k);
+    p.a.from = p.b.from = common;
+    p.a.stride = lda;
+    p.a.along = !a_transposed;
+    p.b.stride = ldb;
+    p.b.along = b_transposed;
+    run_product(&p, own_a, workspace);
+}
+
 void pare_gemm(real *c, int64_t ldc, const real *a, int64_t lda, bool a_transposed, const real *b,
                int64_t ldb, bool b_transposed, int64_t m, int64_t n, int64_t k, bool accumulate,
                const real *bias, void *workspace)
 {
-    product p = product_of(c, ldc, m, n, k, bias);
-    p.accumulate = accumulate;
-    p.a.from = a;
-    p.a.stride = lda;
-    p.a.along = !a_transposed;
-    p.b.from = b;
-    p.b.stride = ldb;
-    p.b.along = b_transposed;
-    run_product(&p, workspace);
+    const bool own_a = m > n;
+    const pare_gemm_part one = {c, own_a ? a : b, bias, accumulate};
+    pare_gemm_parts(&one, 1, own_a, ldc, own_a ? b : a, lda, a_transposed, ldb, b_transposed, m, n,
+                    k, workspace);
 }
 
 /* ---- B packed before ---- */
@@ -405,7 +434,7 @@ size_t pare_gemm_packed_size(int64_t n, int64_t k)
 
 void pare_gemm_pack_b(real *packed, const real *b, int64_t ldb, int64_t n, int64_t k)
 {
-    product p = product_of(NULL, 0, 0, n, k, NULL);
+    product p = product_of(NULL, 0, 0, 0, n, k);
     p.b.from = b;
     p.b.stride = ldb;
     p.b.along = true;
@@ -417,10 +446,10 @@ void pare_gemm_pack_b(real *packed, const real *b, int64_t ldb, int64_t n, int64
 void pare_gemm_packed(real *c, int64_t ldc, const real *a, int64_t lda, const real *packed,
                       int64_t m, int64_t n, int64_t k, const real *bias, void *workspace)
 {
-    product p = product_of(c, ldc, m, n, k, bias);
-    p.a.from = a;
+    const pare_gemm_part one = {c, a, bias, false};
+    product p = product_of(&one, 1, ldc, m, n, k);
     p.a.stride = lda;
     p.a.along = true;
     p.b.packed = packed;
-    run_product(&p, workspace);
+    run_product(&p, true, workspace);
 }

@@ -27,6 +27,19 @@ void pare_gemm(real *c, int64_t ldc, const real *a, int64_t lda, bool a_transpos
                int64_t ldb, bool b_transposed, int64_t m, int64_t n, int64_t k, bool accumulate,
                const real *bias, void *workspace);
 
+/* Products with one operand in common, which is packed once for all: the same bits as one by one.
+ * With own_a, C_i[m,n] = op(A_i) op(B), A_i = parts[i].own and B = common; else
+ * C_i[m,n] = op(A) op(B_i), A = common. The rest as pare_gemm's, the same for all. */
+typedef struct pare_gemm_part {
+    real *c;
+    const real *own, *bias;
+    bool accumulate;
+} pare_gemm_part;
+void pare_gemm_parts(const pare_gemm_part *parts, int64_t n_parts, bool own_a, int64_t ldc,
+                     const real *common, int64_t lda, bool a_transposed, int64_t ldb,
+                     bool b_transposed, int64_t m, int64_t n, int64_t k, void *workspace);
+size_t pare_gemm_parts_workspace(bool own_a, int64_t m, int64_t n, int64_t k);
+
 /* B[n,k], transposed, packed once for many products: k reals of each of its rows, ldb apart. The
  * same bits as pare_gemm's. `packed` has room for pare_gemm_packed_size bytes, begins a cache line,
  * and is good for the kernels and the precision of this moment; 0 bytes: BLIS packs for itself. */

@@ -48,6 +48,25 @@ pare_tensor *pare_bert_embeddings(const pare_bert_pass *f)
                       site(f, 0, PLACE_EMBEDDINGS, m->config.hidden_dropout_prob));
 }
 
+/* Some of a layer's matrices, over one input: in one go where all are dense. */
+static void maps(const pare_bert_pass *f, int64_t layer, pare_matrix first, int n, pare_tensor *x,
+                 pare_tensor **y)
+{
+    pare_linear_map dense[PARE_MAPS_MAX];
+    int n_dense = 0;
+    for (; n_dense < n; n_dense++) {
+        const pare_weight *w = pare_layer_matrix(&f->model->layers[layer], first + n_dense);
+        if (w->p)
+            break;
+        dense[n_dense] = (pare_linear_map){&w->weight->tensor, &w->bias->tensor};
+    }
+    if (n_dense == n)
+        pare_linears(f->tape, x, dense, n, y);
+    else
+        for (int i = 0; i < n; i++)
+            y[i] = map(f, layer, first + i, PARE_ACT_NONE, x);
+}
+
 /* One encoder layer (Vaswani et al. 2017, post-norm) takes x[T,H] in two parts: attention up to
  * what the heads gather, and the rest. `queries` are the rows of x that go on: all, or [CLS]
  * alone. */
@@ -55,12 +74,16 @@ static pare_tensor *attend(const pare_bert_pass *f, int64_t index, pare_tensor *
                            pare_tensor *x)
 {
     const pare_layer *w = &f->model->layers[index];
-    pare_tape *t = f->tape;
-    return pare_attention(
-        t, map(f, index, PARE_QUERY, PARE_ACT_NONE, queries),
-        map(f, index, PARE_KEY, PARE_ACT_NONE, x), map(f, index, PARE_VALUE, PARE_ACT_NONE, x),
-        f->batch, w->num_heads, queries != x,
-        site(f, index, PLACE_ATTENTION, f->model->config.attention_probs_dropout_prob));
+    pare_tensor *y[3]; /* queries, keys, values */
+    if (queries == x) {
+        maps(f, index, PARE_QUERY, 3, x, y);
+    } else {
+        y[0] = map(f, index, PARE_QUERY, PARE_ACT_NONE, queries);
+        maps(f, index, PARE_KEY, 2, x, y + 1);
+    }
+    return pare_attention(f->tape, y[0], y[1], y[2], f->batch, w->num_heads, queries != x,
+                          site(f, index, PLACE_ATTENTION,
+                               f->model->config.attention_probs_dropout_prob));
 }
 
 static pare_tensor *finish(const pare_bert_pass *f, int64_t index, pare_tensor *a,

@@ -247,6 +247,32 @@ static void check_linear(void **state)
     check_op(&tall);
 }
 
+/* Three maps, their results joined by attention. */
+static pare_tensor *run_linears(pare_tape *t, pare_tensor **in, const check *c)
+{
+    pare_linear_map maps[3];
+    pare_tensor *y[3];
+    for (int i = 0; i < 3; i++)
+        maps[i] = (pare_linear_map){in[1 + i], c->no_bias ? NULL : in[4 + i]};
+    pare_linears(t, in[0], maps, 3, y);
+    return pare_attention(t, y[0], y[1], y[2], c->batch, c->heads, false, site(c));
+}
+
+static void check_linears(void **state)
+{
+    (void)state;
+    for (int no_bias = 0; no_bias < 2; no_bias++) {
+        check c = {.name = "linears", .run = run_linears, .batch = odd_batch(), .heads = 2,
+                   .no_bias = no_bias};
+        add_input(&c, c.batch->n_tokens, 5, 0);
+        for (int i = 0; i < 3; i++)
+            add_input(&c, 6, 5, 0);
+        for (int i = 0; i < 3 && !no_bias; i++)
+            add_input(&c, 1, 6, 0);
+        check_op(&c);
+    }
+}
+
 static pare_tensor *run_attention(pare_tape *t, pare_tensor **in, const check *c)
 {
     return pare_attention(t, in[0], in[1], in[2], c->batch, c->heads, c->first_only, site(c));
