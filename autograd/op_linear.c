@@ -188,11 +188,13 @@ void pare_weight_grad(pare_tape *t, pare_tensor *w, const real *dy, const real *
 {
     bool add;
     real *dw = pare_tape_gradient(t, w, &add);
-    void *workspace =
-        dw && a ? pare_tape_scratch(t, pare_gemm_workspace(w->rows, w->cols, rows)) : NULL;
+    const bool own_dy = w->rows > w->cols;
+    const size_t bytes = pare_gemm_parts_workspace(own_dy, w->rows, w->cols, rows);
+    void *workspace = dw && a ? pare_tape_scratch(t, bytes) : NULL;
+    const pare_gemm_part part = {dw, own_dy ? dy : a, NULL, add, true};
     if (workspace)
-        pare_gemm(dw, w->cols, dy, w->rows, true, a, w->cols, false, w->rows, w->cols, rows, add,
-                  NULL, workspace);
+        pare_gemm_parts(&part, 1, own_dy, w->cols, own_dy ? a : dy, w->rows, true, w->cols, false,
+                        w->rows, w->cols, rows, workspace);
 }
 
 void pare_input_product(pare_tape *t, real *da, const real *dy, const pare_tensor *w,
@@ -262,7 +264,7 @@ static void products(pare_tape *t, const pare_tensor *x, const pare_linear_map *
     pare_gemm_part parts[PARE_MAPS_MAX];
     for (int i = 0; i < n; i++) {
         const real *bias = maps[i].b ? maps[i].b->data : NULL;
-        parts[i] = (pare_gemm_part){y[i]->data, maps[i].w->data, bias, false};
+        parts[i] = (pare_gemm_part){y[i]->data, maps[i].w->data, bias, false, false};
         if (!shares_x(t, x, w, n))
             pare_product(t, y[i]->data, x->data, maps[i].w, bias, x->rows);
     }
@@ -318,7 +320,7 @@ static void weight_grads(pare_tape *t, const pare_node *node, const linears_save
         bool add;
         real *dw = pare_tape_gradient(t, node->in[1 + 2 * i], &add);
         if (dw)
-            parts[n++] = (pare_gemm_part){dw, s->y[i]->grad, NULL, add};
+            parts[n++] = (pare_gemm_part){dw, s->y[i]->grad, NULL, add, true};
     }
     void *workspace = n > 0 ? pare_tape_scratch(t, pare_gemm_parts_workspace(true, w->rows, w->cols,
                                                                              x->rows)) : NULL;

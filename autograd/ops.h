@@ -36,7 +36,8 @@ enum { PARE_MAPS_MAX = 3 };
 typedef struct pare_linear_map {
     pare_tensor *w, *b; /* [out,in], [1,out] or NULL */
 } pare_linear_map;
-void pare_linears(pare_tape *t, pare_tensor *x, const pare_linear_map *maps, int n, pare_tensor **y);
+void pare_linears(pare_tape *t, pare_tensor *x, const pare_linear_map *maps, int n,
+                  pare_tensor **y);
 
 /* y[n,out] = ((act(x)[n,in]·Pᵀ) ⊙ z)·Qᵀ + b: a factorised map with a gate a rank, p[rank,in],
  * z[1,rank] (NULL: no gates), q[out,rank], b[1,out] (Wang et al. 2019, arXiv 1910.04732). Keeps

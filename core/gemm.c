@@ -165,8 +165,8 @@ static void pack_shared_tile(void *context, int64_t tile)
     const side *s = p->shared;
     int64_t group = pack_group(s), groups = ceiling(s->count, group);
     int64_t k0 = tile / groups * p->depth, start = tile % groups * group;
-    pack(s, s->from, p->packed_shared + place_of(p, start, k0), start, smaller(group, s->count - start), k0,
-         smaller(p->depth, p->k - k0));
+    pack(s, s->from, p->packed_shared + place_of(p, start, k0), start,
+         smaller(group, s->count - start), k0, smaller(p->depth, p->k - k0));
 }
 
 /* ---- Phase 2: the tasks ---- */
@@ -197,6 +197,7 @@ static void run_tile(const block *k, int64_t i, int64_t j, int64_t share, int64_
         .columns = smaller(p->b.panel, t->columns - j),
         .bias = k->first && t->part->bias ? t->part->bias + t->j0 + j : NULL,
         .add = t->part->accumulate || !k->first,
+        .far = t->part->far,
     };
     tile.next_c = tile.c + (p->own == &p->a ? p->a.panel * p->ldc : p->b.panel);
     const int64_t bytes = p->shared->panel * (int64_t)sizeof(real); /* a step of depth */
@@ -419,7 +420,7 @@ void pare_gemm(real *c, int64_t ldc, const real *a, int64_t lda, bool a_transpos
                const real *bias, void *workspace)
 {
     const bool own_a = m > n;
-    const pare_gemm_part one = {c, own_a ? a : b, bias, accumulate};
+    const pare_gemm_part one = {c, own_a ? a : b, bias, accumulate, false};
     pare_gemm_parts(&one, 1, own_a, ldc, own_a ? b : a, lda, a_transposed, ldb, b_transposed, m, n,
                     k, workspace);
 }
@@ -446,7 +447,7 @@ void pare_gemm_pack_b(real *packed, const real *b, int64_t ldb, int64_t n, int64
 void pare_gemm_packed(real *c, int64_t ldc, const real *a, int64_t lda, const real *packed,
                       int64_t m, int64_t n, int64_t k, const real *bias, void *workspace)
 {
-    const pare_gemm_part one = {c, a, bias, false};
+    const pare_gemm_part one = {c, a, bias, false, false};
     product p = product_of(&one, 1, ldc, m, n, k);
     p.a.stride = lda;
     p.a.along = true;

@@ -34,6 +34,7 @@ typedef struct pare_gemm_part {
     real *c;
     const real *own, *bias;
     bool accumulate;
+    bool far; /* C will not be read soon */
 } pare_gemm_part;
 void pare_gemm_parts(const pare_gemm_part *parts, int64_t n_parts, bool own_a, int64_t ldc,
                      const real *common, int64_t lda, bool a_transposed, int64_t ldb,

@@ -13,7 +13,7 @@
 
 #include "core/gemm_path.h"
 
-enum { MOST_ROWS = 80, MOST_DEPTH = PARE_GEMM_DEPTH_MAX, PANELS = 2 * 96 * MOST_DEPTH };
+enum { MOST_ROWS = 80, LDC = 96, MOST_DEPTH = PARE_GEMM_DEPTH_MAX, PANELS = 2 * 96 * MOST_DEPTH };
 
 /* One operand: its elements in memory, rounded, and packed. */
 typedef struct operand {
@@ -53,15 +53,17 @@ static void expect_sum(float got, double sum, double size, const int64_t shape[3
                  (int)shape[2], x, y, (int)i, (int)j, got, sum);
 }
 
+enum way { BIAS, ADD, FAR, WAYS };
+
 static void check_product(const pare_gemm_kernels *with, int64_t m, int64_t n, int64_t k,
-                          bool a_along, bool b_along, bool add)
+                          bool a_along, bool b_along, enum way way)
 {
     static operand a, b;
-    static float c[MOST_ROWS * (MOST_ROWS + 1)], bias[MOST_ROWS];
+    static float c[MOST_ROWS * LDC] __attribute__((aligned(64))), bias[MOST_ROWS];
     const int64_t depth = pare_gemm_packed_depth(with, k);
     make(&a, m, k, a_along, with->terms > 1, 1);
     make(&b, n, k, b_along, with->terms > 1, 2);
-    for (int64_t i = 0; i < m * (n + 1); i++)
+    for (int64_t i = 0; i < m * LDC; i++)
         c[i] = (float)i;
     for (int64_t j = 0; j < n; j++)
         bias[j] = (float)j / 4;
@@ -71,25 +73,30 @@ static void check_product(const pare_gemm_kernels *with, int64_t m, int64_t n, i
         with->begin();
     for (int64_t i = 0; i < m; i += with->rows)
         for (int64_t j = 0; j < n; j += with->columns)
-            with->run(&(pare_gemm_tile){.c = c + i * (n + 1) + j, .ldc = n + 1,
+            with->run(&(pare_gemm_tile){.c = c + i * LDC + j, .ldc = LDC,
                                         .a = a.panels + i * depth, .b = b.panels + j * depth,
                                         .depth = depth,
                                         .rows = m - i < with->rows ? m - i : with->rows,
                                         .columns = n - j < with->columns ? n - j : with->columns,
-                                        .next_c = c, .bias = add ? NULL : bias + j, .add = add,
+                                        .next_c = c, .bias = way == BIAS ? bias + j : NULL,
+                                        .add = way == ADD, .far = way == FAR,
                                         .ahead = (const char *)a.panels});
     if (with->end)
         with->end();
     for (int64_t i = 0; i < m; i++) {
         for (int64_t j = 0; j < n; j++) {
-            double sum = add ? (double)(i * (n + 1) + j) : (double)j / 4, size = fabs(sum);
+            double sum = way == ADD    ? (double)(i * LDC + j)
+                         : way == BIAS ? (double)j / 4
+                                       : 0;
+            double size = fabs(sum);
             for (int64_t p = 0; p < k; p++) {
                 sum += a.rounded[i][p] * b.rounded[j][p];
                 size += fabs(a.rounded[i][p] * b.rounded[j][p]);
             }
-            expect_sum(c[i * (n + 1) + j], sum, size, (int64_t[]){m, n, k}, a_along, b_along, i, j);
+            expect_sum(c[i * LDC + j], sum, size, (int64_t[]){m, n, k}, a_along, b_along, i, j);
         }
-        assert_true(c[i * (n + 1) + n] == (float)(i * (n + 1) + n)); /* beside C */
+        for (int64_t j = n; j < LDC; j++)
+            assert_true(c[i * LDC + j] == (float)(i * LDC + j)); /* beside C */
     }
 }
 
@@ -100,7 +107,7 @@ TEST_UNUSED static void check_kernels(const pare_gemm_kernels *with)
     for (int round = 0; round < 13 * 13; round++) {
         const int64_t m = sizes[round % 13], n = sizes[round / 13];
         check_product(with, m, n, depths[(round + round / 13) % 13], round & 1, round & 2,
-                      round & 4);
+                      (enum way)(round % WAYS));
     }
 }
 

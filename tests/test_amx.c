@@ -67,6 +67,8 @@ static void _tile_dpbf16ps(int sums, int a, int b)
 }
 
 #define AMX_EMULATED
+#define WRITE_PAST(to, x) (*(vector *)(to) = (x))
+#define FENCE()
 #define ROUND(x, y)                                                                                \
     __extension__({                                                                                \
         halves rounded_ = {0};                                                                     \

@@ -246,6 +246,32 @@ static void check_packed(const problem *p)
     pare_free(part);
 }
 
+/* A third of C's rows, or of its columns, as the result of each of three products. */
+static void check_parts(const problem *p, bool own_a)
+{
+    const int64_t m = own_a ? p->m / 3 : p->m, n = own_a ? p->n : p->n / 3;
+    real *c = matrix(p->m, p->n, p->ldc);
+    pare_gemm_part parts[3];
+    memcpy(c, p->before, (size_t)(p->m * p->ldc) * sizeof(real));
+    for (int64_t i = 0; i < 3; i++) {
+        const real *a = p->a + i * m * (p->a_transposed ? 1 : p->lda);
+        const real *b = p->b + i * n * (p->b_transposed ? p->ldb : 1);
+        const real *bias = p->with_bias ? p->bias + (own_a ? 0 : i * n) : NULL;
+        parts[i] = (pare_gemm_part){c + i * (own_a ? m * p->ldc : n), own_a ? a : b, bias,
+                                    p->accumulate, i == 1};
+    }
+    for (int threads = 1; threads <= 3; threads++) {
+        pare_threads_set(threads);
+        void *workspace = pare_malloc(pare_gemm_parts_workspace(own_a, m, n, p->k));
+        pare_gemm_parts(parts, 3, own_a, p->ldc, own_a ? p->b : p->a, p->lda, p->a_transposed,
+                        p->ldb, p->b_transposed, m, n, p->k, workspace);
+        pare_free(workspace);
+        expect_same_bits(p, c, 0, own_a ? 3 * m : m, 0, own_a ? n : 3 * n, "parts");
+        memcpy(c, p->before, (size_t)(p->m * p->ldc) * sizeof(real));
+    }
+    pare_free(c);
+}
+
 static void test_bits(void **state)
 {
     static const int64_t shapes[][3] = {{1, 1, 1},      {2, 3, 5},      {29, 2, 384},
@@ -262,6 +288,8 @@ static void test_bits(void **state)
                 problem p = problem_new(size[0], size[1], size[2], kind & 1, kind & 2,
                                         kind == 1, kind == 2);
                 check_bits(&p);
+                check_parts(&p, false);
+                check_parts(&p, true);
                 if (kind == 2)
                     check_packed(&p);
                 problem_free(&p);

@@ -24,6 +24,9 @@
 #define PRODUCTS_OF_FP32 pare_gemm_amx_fp32
 /* 32 floats rounded to bf16: x's, then y's. Denormal numbers become 0, as in the products. */
 #define ROUND(x, y) ((halves)_mm512_cvtne2ps_pbh((__m512)(y), (__m512)(x)))
+/* A whole line, past the caches; others see it behind the fence. */
+#define WRITE_PAST(to, x) _mm512_stream_ps(to, (__m512)(x))
+#define FENCE() _mm_sfence()
 #endif
 
 enum {
@@ -57,6 +60,7 @@ static void begin(void)
 
 static void end(void)
 {
+    FENCE();
     _tile_release();
 }
 
@@ -93,6 +97,14 @@ INLINE const char *fetch(const char *from, int64_t bytes)
     return from + bytes;
 }
 
+/* Whether C is written past the caches. Where a tile takes six times as long, fetching it hides
+ * behind the products, and is faster. */
+INLINE bool goes_past(const pare_gemm_tile *t, int terms)
+{
+    return terms == 1 && t->far && t->rows == TILE && t->columns == TILE && !t->add && !t->bias &&
+           ((uintptr_t)t->c | (uintptr_t)(t->ldc * FLOAT_BYTES)) % ROW_BYTES == 0;
+}
+
 /* The sums go on from what is at `from` (rows so many bytes apart; NULL: zeros) and end up in c.
  * `rows` and `terms` are constants wherever this is inlined; rows > 16: both registers of A. */
 INLINE void multiply(const pare_gemm_tile *t, const float *from, int64_t from_bytes, float *c,
@@ -102,7 +114,8 @@ INLINE void multiply(const pare_gemm_tile *t, const float *from, int64_t from_by
     const int64_t step = SIDE * terms, ahead_bytes = SIDE * t->ahead_step; /* a term */
     const bool single = t->ahead_step == TILE * FLOAT_BYTES;
     const char *ahead = single ? (const char *)t->b + STREAM_AHEAD : t->ahead;
-    const char *next = (const char *)t->next_c, *end = next + TILE * t->ldc * FLOAT_BYTES;
+    const int64_t c_rows = goes_past(t, terms) ? 0 : TILE; /* of the next tile, fetched */
+    const char *next = (const char *)t->next_c, *end = next + c_rows * t->ldc * FLOAT_BYTES;
     const int64_t next_rows = TILE * step / t->depth + 1; /* so many at a time */
     if (from) {
         _tile_loadd(0, from, from_bytes);
@@ -182,10 +195,22 @@ INLINE void run_beside(const pare_gemm_tile *t, int terms)
         memcpy(t->c + i * t->ldc, sums + i * TILE, (size_t)t->columns * sizeof *sums);
 }
 
+/* Whole lines that go past the caches need not be read before they are written. */
+INLINE void run_past(const pare_gemm_tile *t, int terms)
+{
+    alignas(64) float sums[TILE * TILE];
+    multiply(t, NULL, 0, sums, TILE * sizeof *sums, TILE, terms);
+    for (int64_t i = 0; i < TILE; i++)
+        for (int64_t j = 0; j < TILE; j += SIDE)
+            WRITE_PAST(t->c + i * t->ldc + j, *(const vector *)(sums + i * TILE + j));
+}
+
 INLINE void run(const pare_gemm_tile *t, int terms)
 {
     const int64_t bytes = t->ldc * (int64_t)sizeof *t->c;
-    if ((t->rows != TILE && t->rows != SIDE) || t->columns != TILE || (t->add && t->bias))
+    if (goes_past(t, terms))
+        run_past(t, terms);
+    else if ((t->rows != TILE && t->rows != SIDE) || t->columns != TILE || (t->add && t->bias))
         run_beside(t, terms);
     else if (t->bias) /* the same row 16 times */
         multiply_rows(t, t->bias, 0, t->c, bytes, terms);

@@ -31,6 +31,7 @@ typedef struct pare_gemm_tile {
     const real *next_c; /* that of the tile to come, to be fetched meanwhile */
     const real *bias;   /* [columns] or NULL */
     bool add;           /* to what is in c */
+    bool far;           /* c will not be read soon: it may go past the caches */
     const char *ahead;  /* memory that a later tile will read: fetched into the L2 cache, ... */
     int64_t ahead_step; /* ... so many bytes further at each step of depth */
 } pare_gemm_tile;
