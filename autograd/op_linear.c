@@ -135,9 +135,7 @@ static bool meets(pare_tape *t, const pare_tensor *x, const pare_tensor *w, cons
 pare_tensor *pare_linear(pare_tape *t, pare_tensor *x, pare_activation act, pare_tensor *w,
                          pare_tensor *b)
 {
-    if (!x || !w)
-        return NULL;
-    if (!meets(t, x, w, b))
+    if (!x || !w || !meets(t, x, w, b))
         return NULL;
     const bool needs_grad = x->needs_grad || w->needs_grad || (b && b->needs_grad);
     pare_tensor *y = pare_tape_output(t, x->rows, w->rows, needs_grad);
@@ -261,14 +259,15 @@ static void products(pare_tape *t, const pare_tensor *x, const pare_linear_map *
                      pare_tensor **y)
 {
     const pare_tensor *w = maps[0].w;
+    const bool shares = shares_x(t, x, w, n);
     pare_gemm_part parts[PARE_MAPS_MAX];
     for (int i = 0; i < n; i++) {
         const real *bias = maps[i].b ? maps[i].b->data : NULL;
         parts[i] = (pare_gemm_part){y[i]->data, maps[i].w->data, bias, false, false};
-        if (!shares_x(t, x, w, n))
+        if (!shares)
             pare_product(t, y[i]->data, x->data, maps[i].w, bias, x->rows);
     }
-    if (!shares_x(t, x, w, n))
+    if (!shares)
         return;
     void *workspace =
         pare_tape_scratch(t, pare_gemm_parts_workspace(false, x->rows, w->rows, w->cols));
@@ -286,13 +285,19 @@ static bool make_outputs(pare_tape *t, const pare_tensor *x, const pare_linear_m
         needs_grad = needs_grad || maps[i].w->needs_grad || (maps[i].b && maps[i].b->needs_grad);
     for (int i = 0; i < n && made; i++) {
         made = meets(t, x, maps[i].w, maps[i].b);
+        if (made && maps[i].w->rows != maps[0].w->rows) {
+            pare_tape_fail(t, pare_fail(PARE_INTERNAL, "linears: w[%lld,] beside w[%lld,]",
+                                        (long long)maps[i].w->rows, (long long)maps[0].w->rows));
+            made = false;
+        }
         y[i] = made ? pare_tape_output(t, x->rows, maps[i].w->rows, needs_grad) : NULL;
         made = y[i];
     }
     return made;
 }
 
-void pare_linears(pare_tape *t, pare_tensor *x, const pare_linear_map *maps, int n, pare_tensor **y)
+void pare_linears(pare_tape *t, pare_tensor *x, const pare_linear_map *maps, int n,
+                  pare_tensor **y)
 {
     linears_saved saved = {.n = n};
     pare_tensor *in[1 + 2 * PARE_MAPS_MAX] = {x};

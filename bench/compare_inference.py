@@ -34,6 +34,7 @@ NEEDS = ["torch==2.13.0", "transformers==5.23.0", "onnx", "onnxruntime", "onnxsc
          "scipy", "scikit-learn"]
 MODULES = "torch, transformers, onnxruntime, openvino, onnxscript"
 EVALUATION_BATCH = 64
+PAUSE = 0.5  # seconds before an engine's turn: the others' threads have stopped spinning
 
 
 def say(text):
@@ -167,6 +168,7 @@ def check_same(args, file, engines, tokenizer, sentences):
 
 
 def pare_latency(args, file, size, precision):
+    time.sleep(PAUSE)
     out = subprocess.run(
         [args.pare, "latency", file, "--task", "SST-2", "--data", args.data, "--batch", str(size),
          "--rounds", str(args.batches), "--threads", str(args.threads), "--precision", precision,
@@ -174,15 +176,18 @@ def pare_latency(args, file, size, precision):
     return json.loads(out)["models"][0]["ms_median"]
 
 
-def pare_evaluate(args, file):
+def pare_evaluate(args, file, precision):
+    time.sleep(PAUSE)
     start = time.perf_counter()
     subprocess.run([args.pare, "evaluate", "--model", file, "--task", "SST-2", "--data", args.data,
-                    "--threads", str(args.threads), "-q"], stdout=subprocess.DEVNULL, check=True)
+                    "--threads", str(args.threads), "--precision", precision, "-q"],
+                   stdout=subprocess.DEVNULL, check=True)
     return 1e3 * (time.perf_counter() - start)
 
 
 def time_batches(forward, batches):
     times = []
+    time.sleep(PAUSE)
     for batch in batches:
         start = time.perf_counter()
         forward(batch)
@@ -192,14 +197,12 @@ def time_batches(forward, batches):
 
 def turn(args, file, engines, batches, size):
     """One turn: {engine: milliseconds}."""
-    if size == 0:
-        row = {"pare": pare_evaluate(args, file)}
-        return row | {name: sum(time_batches(f, batches)) for name, (_, f) in engines.items()}
-    row = {"pare": pare_latency(args, file, size, "fp32")}
-    if args.bf16:
-        row["pare, bf16"] = pare_latency(args, file, size, "bf16")
-    return row | {name: statistics.median(time_batches(f, batches))
-                  for name, (_, f) in engines.items()}
+    row = {}
+    for name, precision in [("pare", "fp32")] + [("pare, bf16", "bf16")] * args.bf16:
+        row[name] = (pare_latency(args, file, size, precision) if size
+                     else pare_evaluate(args, file, precision))
+    total = statistics.median if size else sum
+    return row | {name: total(time_batches(f, batches)) for name, (_, f) in engines.items()}
 
 
 def ratio(rows, engines, ours, precision):
