@@ -30,7 +30,7 @@ typedef struct attention_args {
     real *dq, *dk, *dv;           /* NULL where none is wanted */
     bool add_q, add_k, add_v;
     int64_t hidden, size;         /* columns of q, and of one head */
-    int64_t tile_heads;
+    int64_t tile_heads, head_tiles; /* heads of a tile; tiles of a sentence */
     pare_dropout_key dropout;
     real *workspace;              /* [threads, workspace_size] */
     int64_t workspace_size;
@@ -201,28 +201,25 @@ static void attend_grad(const attention_args *a, const head_view *h)
 
 /* ---- tiles ---- */
 
-/* A head's columns of these rows, which lie far apart, are asked for before their turn. */
-static void fetch(const attention_args *a, const head_view *h, const real *from, span rows)
+/* The columns of the head behind h, which lie far apart, are asked for before their turn. */
+static void fetch_next(const attention_args *a, const head_view *h, const real *from, span rows)
 {
     for (int64_t i = 0; from && i < rows.n; i++)
         for (int64_t c = 0; c < a->size; c += 64 / (int64_t)sizeof(real))
-            __builtin_prefetch(from + (rows.first + i) * a->hidden + h->column + c);
+            __builtin_prefetch(from + (rows.first + i) * a->hidden + h->column + a->size + c);
 }
 
 static void run_tile(const attention_args *a, int64_t tile,
                      void (*run)(const attention_args *, const head_view *))
 {
-    const int64_t tiles = (a->s->heads + a->tile_heads - 1) / a->tile_heads; /* of a sentence */
-    const int64_t first = tile % tiles * a->tile_heads;
+    const int64_t first = tile % a->head_tiles * a->tile_heads;
     for (int64_t head = first; head < first + a->tile_heads && head < a->s->heads; head++) {
-        const head_view h = view_head(a, tile / tiles, head);
-        head_view next = h;
-        next.column += a->size;
+        const head_view h = view_head(a, tile / a->head_tiles, head);
         if (head + 1 < a->s->heads) {
-            fetch(a, &next, a->q, h.queries);
-            fetch(a, &next, a->key, h.keys);
-            fetch(a, &next, a->v, h.keys);
-            fetch(a, &next, a->dcontext, h.queries);
+            fetch_next(a, &h, a->q, h.queries);
+            fetch_next(a, &h, a->key, h.keys);
+            fetch_next(a, &h, a->v, h.keys);
+            fetch_next(a, &h, a->dcontext, h.queries);
         }
         run(a, &h);
     }
@@ -250,13 +247,13 @@ static void run_heads(pare_tape *t, attention_args *a, const attention_saved *s,
     a->dropout = (pare_dropout_key){t->mode.seed, t->mode.step, s->dropout.site, 0,
                                     t->mode.training ? s->dropout.probability : 0};
     a->tile_heads = TILE_TOKENS / (s->batch->longest + 1) + 1;
+    a->head_tiles = (s->heads + a->tile_heads - 1) / a->tile_heads;
     a->workspace_size = head_workspace(s->batch->longest, queries, a->size);
     const pare_mark mark = pare_arena_mark(t->scratch);
     a->workspace =
         pare_tape_scratch(t, (size_t)(pare_threads() * a->workspace_size) * sizeof(real));
     if (a->workspace)
-        pare_parallel_work(s->batch->n_sentences *
-                               ((s->heads + a->tile_heads - 1) / a->tile_heads),
+        pare_parallel_work(s->batch->n_sentences * a->head_tiles,
                            (double)(s->batch->n_tokens * s->batch->longest * s->heads) +
                                8.0 * (double)(s->batch->n_tokens * a->hidden),
                            tile, a);

@@ -182,17 +182,27 @@ static void sum_rows(pare_tape *t, real *out, const real *x, int64_t rows, int64
         pare_kernels_get()->add(out, args.partial + i * cols, cols);
 }
 
+/* C_i (+)= dy_iᵀ·x of w's shape; dy's (own_dy) or x are the parts' own, the other is in common. The
+ * optimiser alone reads them, when all are there. */
+static void weight_products(pare_tape *t, const pare_gemm_part *parts, int n, bool own_dy,
+                            const real *common, const pare_tensor *w, int64_t rows)
+{
+    void *workspace =
+        pare_tape_scratch(t, pare_gemm_parts_workspace(own_dy, w->rows, w->cols, rows));
+    if (workspace)
+        pare_gemm_parts(parts, n, own_dy, w->cols, common, w->rows, true, w->cols, false, w->rows,
+                        w->cols, rows, workspace);
+}
+
 void pare_weight_grad(pare_tape *t, pare_tensor *w, const real *dy, const real *a, int64_t rows)
 {
     bool add;
     real *dw = pare_tape_gradient(t, w, &add);
     const bool own_dy = w->rows > w->cols;
-    const size_t bytes = pare_gemm_parts_workspace(own_dy, w->rows, w->cols, rows);
-    void *workspace = dw && a ? pare_tape_scratch(t, bytes) : NULL;
+    if (!dw || !a)
+        return;
     const pare_gemm_part part = {dw, own_dy ? dy : a, NULL, add, true};
-    if (workspace)
-        pare_gemm_parts(&part, 1, own_dy, w->cols, own_dy ? a : dy, w->rows, true, w->cols, false,
-                        w->rows, w->cols, rows, workspace);
+    weight_products(t, &part, 1, own_dy, own_dy ? a : dy, w, rows);
 }
 
 void pare_input_product(pare_tape *t, real *da, const real *dy, const pare_tensor *w,
@@ -252,7 +262,7 @@ typedef struct linears_saved {
 /* x is the smaller side of all the maps together, so it is the one to be shared. */
 static bool shares_x(const pare_tape *t, const pare_tensor *x, const pare_tensor *w, int n)
 {
-    return n > 1 && x->rows <= n * w->rows && (t->mode.recording || !w->packed);
+    return x->rows <= n * w->rows && (t->mode.recording || !w->packed);
 }
 
 static void products(pare_tape *t, const pare_tensor *x, const pare_linear_map *maps, int n,
@@ -263,8 +273,9 @@ static void products(pare_tape *t, const pare_tensor *x, const pare_linear_map *
     pare_gemm_part parts[PARE_MAPS_MAX];
     for (int i = 0; i < n; i++) {
         const real *bias = maps[i].b ? maps[i].b->data : NULL;
-        parts[i] = (pare_gemm_part){y[i]->data, maps[i].w->data, bias, false, false};
-        if (!shares)
+        if (shares)
+            parts[i] = (pare_gemm_part){y[i]->data, maps[i].w->data, bias, false, false};
+        else
             pare_product(t, y[i]->data, x->data, maps[i].w, bias, x->rows);
     }
     if (!shares)
@@ -327,11 +338,8 @@ static void weight_grads(pare_tape *t, const pare_node *node, const linears_save
         if (dw)
             parts[n++] = (pare_gemm_part){dw, s->y[i]->grad, NULL, add, true};
     }
-    void *workspace = n > 0 ? pare_tape_scratch(t, pare_gemm_parts_workspace(true, w->rows, w->cols,
-                                                                             x->rows)) : NULL;
-    if (workspace)
-        pare_gemm_parts(parts, n, true, w->cols, x->data, w->rows, true, w->cols, false, w->rows,
-                        w->cols, x->rows, workspace);
+    if (n > 0)
+        weight_products(t, parts, n, true, x->data, w, x->rows);
 }
 
 void pare_linears_grad(pare_tape *t, const pare_node *node)

@@ -168,7 +168,6 @@ def check_same(args, file, engines, tokenizer, sentences):
 
 
 def pare_latency(args, file, size, precision):
-    time.sleep(PAUSE)
     out = subprocess.run(
         [args.pare, "latency", file, "--task", "SST-2", "--data", args.data, "--batch", str(size),
          "--rounds", str(args.batches), "--threads", str(args.threads), "--precision", precision,
@@ -177,7 +176,6 @@ def pare_latency(args, file, size, precision):
 
 
 def pare_evaluate(args, file, precision):
-    time.sleep(PAUSE)
     start = time.perf_counter()
     subprocess.run([args.pare, "evaluate", "--model", file, "--task", "SST-2", "--data", args.data,
                     "--threads", str(args.threads), "--precision", precision, "-q"],
@@ -187,7 +185,6 @@ def pare_evaluate(args, file, precision):
 
 def time_batches(forward, batches):
     times = []
-    time.sleep(PAUSE)
     for batch in batches:
         start = time.perf_counter()
         forward(batch)
@@ -197,12 +194,16 @@ def time_batches(forward, batches):
 
 def turn(args, file, engines, batches, size):
     """One turn: {engine: milliseconds}."""
+    total = statistics.median if size else sum
     row = {}
     for name, precision in [("pare", "fp32")] + [("pare, bf16", "bf16")] * args.bf16:
+        time.sleep(PAUSE)
         row[name] = (pare_latency(args, file, size, precision) if size
                      else pare_evaluate(args, file, precision))
-    total = statistics.median if size else sum
-    return row | {name: total(time_batches(f, batches)) for name, (_, f) in engines.items()}
+    for name, (_, forward) in engines.items():
+        time.sleep(PAUSE)
+        row[name] = total(time_batches(forward, batches))
+    return row
 
 
 def ratio(rows, engines, ours, precision):

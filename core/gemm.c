@@ -30,7 +30,6 @@ enum {
 
 /* A's rows or B's columns. */
 typedef struct side {
-    const real *from; /* of the own side: its parts have theirs */
     int64_t stride;
     bool along; /* k runs along memory */
     int64_t count;
@@ -44,6 +43,7 @@ typedef struct product {
     const pare_gemm_kernels *with; /* unless BLIS multiplies */
     const pare_gemm_part *parts;   /* the shared side meets the own side of each */
     int64_t n_parts;
+    const real *common; /* the shared side's operand */
     int64_t ldc, k;
     int64_t depth; /* of a block of k; the last may be less deep */
     side a, b;
@@ -165,7 +165,7 @@ static void pack_shared_tile(void *context, int64_t tile)
     const side *s = p->shared;
     int64_t group = pack_group(s), groups = ceiling(s->count, group);
     int64_t k0 = tile / groups * p->depth, start = tile % groups * group;
-    pack(s, s->from, p->packed_shared + place_of(p, start, k0), start,
+    pack(s, p->common, p->packed_shared + place_of(p, start, k0), start,
          smaller(group, s->count - start), k0, smaller(p->depth, p->k - k0));
 }
 
@@ -293,8 +293,8 @@ static void run_blis_task(void *context, int64_t number)
 {
     const product *p = context;
     task t = task_at(p, number);
-    const real *a = p->own == &p->a ? t.part->own : p->a.from;
-    const real *b = p->own == &p->b ? t.part->own : p->b.from;
+    const real *a = p->own == &p->a ? t.part->own : p->common;
+    const real *b = p->own == &p->b ? t.part->own : p->common;
     pare_blis_gemm(t.part->c + t.i0 * p->ldc + t.j0, p->ldc,
                    a + t.i0 * (p->a.along ? p->a.stride : 1), p->a.stride, !p->a.along,
                    b + t.j0 * (p->b.along ? p->b.stride : 1), p->b.stride, p->b.along, t.rows,
@@ -407,7 +407,7 @@ void pare_gemm_parts(const pare_gemm_part *parts, int64_t n_parts, bool own_a, i
                      bool b_transposed, int64_t m, int64_t n, int64_t k, void *workspace)
 {
     product p = product_of(parts, n_parts, ldc, m, n, k);
-    p.a.from = p.b.from = common;
+    p.common = common;
     p.a.stride = lda;
     p.a.along = !a_transposed;
     p.b.stride = ldb;
@@ -436,7 +436,7 @@ size_t pare_gemm_packed_size(int64_t n, int64_t k)
 void pare_gemm_pack_b(real *packed, const real *b, int64_t ldb, int64_t n, int64_t k)
 {
     product p = product_of(NULL, 0, 0, 0, n, k);
-    p.b.from = b;
+    p.common = b;
     p.b.stride = ldb;
     p.b.along = true;
     p.shared = &p.b;
