@@ -16,6 +16,8 @@
  *   2. C is cut into tasks, which the threads take in turn. A task goes through k in blocks; of
  *      each it packs its own side's part, which stays in its core's L2 cache, and lets every
  *      shared panel meet every own panel. (Where that is faster they meet rows of A as these lie.)
+ * Where the L1 cache is what tiles wait for, a block's depth comes in chunks: one of a shared panel
+ * stays there while all own panels meet it, and the tiles' sums wait beside C.
  * A B that the caller has packed before is the shared side, and there is no phase 1: so all threads
  * stream it from memory, each panel fetched ahead while few rows of A meet the one before.
  * Only the depth of a block of k can be seen in the bits, and it follows from k alone. So tasks may
@@ -25,6 +27,7 @@ enum {
     PACK_GROUP = 48,      /* shared rows or columns at least, packed by one tile of phase 1 */
     DIRECT_MAX = 256,     /* shared columns, up to which packing A costs more than it saves */
     DIRECT_PANELS = 2,    /* the same of a sentence's rows that meet packed weights */
+    CHUNK_SHARES = 4,     /* tiles at least that meet a chunk of a shared panel */
     SERIAL_WORK = 1 << 20 /* multiplications: some 15 us, not worth a team */
 };
 
@@ -79,6 +82,13 @@ static int64_t block_depth(const pare_gemm_kernels *with, int64_t k)
     const int64_t multiple = with->pair * with->step > 4 ? with->pair * with->step : 4;
     int64_t blocks = ceiling(k, PARE_GEMM_DEPTH_MAX);
     return blocks ? smaller(k, round_up(ceiling(k, blocks), multiple)) : 0;
+}
+
+/* Room for a row or a column of tiles, where the depth comes in chunks. */
+static int64_t sums_size(const pare_gemm_kernels *with, int64_t count)
+{
+    const int64_t panels = ceiling(smaller(count, with->task), smaller(with->rows, with->columns));
+    return with->chunk ? panels * with->rows * with->columns : 0;
 }
 
 /* ---- Cutting C into tasks ---- */
@@ -178,33 +188,51 @@ typedef struct block {
     const real *a, *b; /* packed panels of the task's rows and columns */
     int64_t depth; /* packed */
     bool first;
+    real *sums; /* of the tiles that meet one shared panel, while it is met chunk by chunk */
 } block;
+
+/* Some of a block's packed steps. */
+typedef struct chunk {
+    int64_t start, depth;
+} chunk;
 
 /* The tile at row i and column j of the task. Each of the `shares` tiles that meet one shared panel
  * has its share of the next one fetched meanwhile. */
-static void run_tile(const block *k, int64_t i, int64_t j, int64_t share, int64_t shares)
+static void run_tile(const block *k, int64_t i, int64_t j, int64_t share, int64_t shares, chunk c)
 {
     const product *p = k->p;
     const task *t = &k->t;
     pare_gemm_tile tile = {
         .c = t->part->c + (t->i0 + i) * p->ldc + t->j0 + j,
         .ldc = p->ldc,
-        .a = k->a + i * (p->direct ? p->a.stride : k->depth),
+        .a = k->a + i * (p->direct ? p->a.stride : k->depth) + c.start * p->a.panel,
         .lda = p->direct ? p->a.stride : 0,
-        .b = k->b + j * k->depth,
-        .depth = k->depth,
+        .b = k->b + j * k->depth + c.start * p->b.panel,
+        .depth = c.depth,
         .rows = smaller(p->a.panel, t->rows - i),
         .columns = smaller(p->b.panel, t->columns - j),
         .bias = k->first && t->part->bias ? t->part->bias + t->j0 + j : NULL,
         .add = t->part->accumulate || !k->first,
         .far = t->part->far,
+        .sums = c.depth < k->depth ? k->sums + share * p->a.panel * p->b.panel : NULL,
+        .resumed = c.start > 0,
+        .more = c.start + c.depth < k->depth,
     };
     tile.next_c = tile.c + (p->own == &p->a ? p->a.panel * p->ldc : p->b.panel);
     const int64_t bytes = p->shared->panel * (int64_t)sizeof(real); /* a step of depth */
     tile.ahead_step = bytes / shares;
-    tile.ahead = (const char *)(p->own == &p->a ? tile.b : tile.a) +
-                 (bytes + share * tile.ahead_step) * k->depth;
+    tile.ahead = (const char *)(p->own == &p->a ? tile.b : tile.a) + bytes * k->depth +
+                 share * tile.ahead_step * c.depth;
     p->with->run(&tile);
+}
+
+/* A chunk of a shared panel stays in the L1 cache while all own panels meet it. */
+static int64_t chunk_depth(const block *k, int64_t shares)
+{
+    const pare_gemm_kernels *with = k->p->with;
+    if (!with->chunk || shares < CHUNK_SHARES || k->depth <= 2 * with->chunk)
+        return k->depth;
+    return round_up(ceiling(k->depth, ceiling(k->depth, with->chunk)), with->step);
 }
 
 static void run_block(const block *k)
@@ -213,11 +241,14 @@ static void run_block(const block *k)
     const bool own_a = p->own == &p->a;
     const int64_t shares = ceiling(own_a ? k->t.rows : k->t.columns, p->own->panel);
     const int64_t shared_count = own_a ? k->t.columns : k->t.rows;
+    const int64_t step = chunk_depth(k, shares);
     for (int64_t shared = 0; shared < shared_count; shared += p->shared->panel)
-        for (int64_t share = 0; share < shares; share++) {
-            const int64_t own = share * p->own->panel;
-            run_tile(k, own_a ? own : shared, own_a ? shared : own, share, shares);
-        }
+        for (int64_t start = 0; start < k->depth; start += step)
+            for (int64_t share = 0; share < shares; share++) {
+                const int64_t own = share * p->own->panel;
+                run_tile(k, own_a ? own : shared, own_a ? shared : own, share, shares,
+                         (chunk){start, smaller(step, k->depth - start)});
+            }
 }
 
 /* The shared side is packed by then, or about to be by another thread. */
@@ -243,6 +274,8 @@ static const real *own_piece(const product *p, const task *t, int64_t k0)
 static void run_task(product *p, int64_t number)
 {
     block k = {.p = p, .t = task_at(p, number)};
+    k.sums = p->packed_own + (pare_thread_index() + 1) * p->packed_own_size -
+             sums_size(p->with, p->own->count);
     const real *packed_shared = p->shared->packed ? p->shared->packed : p->packed_shared;
     bool own_a = p->own == &p->a;
     if (p->with->begin)
@@ -324,7 +357,8 @@ static int64_t shared_size(const pare_gemm_kernels *with, int64_t count, int64_t
 static int64_t own_size(const pare_gemm_kernels *with, int64_t count, int64_t panel, int64_t k)
 {
     return round_up(round_up(smaller(count, with->task), panel) *
-                        pare_gemm_packed_depth(with, block_depth(with, k)), 16);
+                        pare_gemm_packed_depth(with, block_depth(with, k)), 16) +
+           sums_size(with, count);
 }
 
 size_t pare_gemm_parts_workspace(bool own_a, int64_t m, int64_t n, int64_t k)

@@ -55,6 +55,25 @@ static void expect_sum(float got, double sum, double size, const int64_t shape[3
 
 enum way { BIAS, ADD, FAR, FAR_IN_LINES, WAYS };
 
+/* At once, or, where kernels do that, in chunks of the depth. */
+static void run_chunks(const pare_gemm_kernels *with, pare_gemm_tile tile)
+{
+    static float sums[32 * 32] __attribute__((aligned(64)));
+    const int64_t depth = tile.depth;
+    const bool halved = with->chunk && depth >= 2 * with->step;
+    const int64_t chunk = halved ? depth / 2 / with->step * with->step : depth;
+    for (int64_t start = 0; start < depth; start += chunk) {
+        pare_gemm_tile part = tile;
+        part.a += start * with->rows;
+        part.b += start * with->columns;
+        part.depth = depth - start < chunk ? depth - start : chunk;
+        part.sums = sums;
+        part.resumed = start > 0;
+        part.more = start + part.depth < depth;
+        with->run(&part);
+    }
+}
+
 static void check_product(const pare_gemm_kernels *with, int64_t m, int64_t n, int64_t k,
                           bool a_along, bool b_along, enum way way)
 {
@@ -73,14 +92,14 @@ static void check_product(const pare_gemm_kernels *with, int64_t m, int64_t n, i
         with->begin();
     for (int64_t i = 0; i < m; i += with->rows)
         for (int64_t j = 0; j < n; j += with->columns)
-            with->run(&(pare_gemm_tile){.c = c + i * ldc + j, .ldc = ldc,
-                                        .a = a.panels + i * depth, .b = b.panels + j * depth,
-                                        .depth = depth,
-                                        .rows = m - i < with->rows ? m - i : with->rows,
-                                        .columns = n - j < with->columns ? n - j : with->columns,
-                                        .next_c = c, .bias = way == BIAS ? bias + j : NULL,
-                                        .add = way == ADD, .far = way >= FAR,
-                                        .ahead = (const char *)a.panels});
+            run_chunks(with, (pare_gemm_tile){
+                                 .c = c + i * ldc + j, .ldc = ldc, .a = a.panels + i * depth,
+                                 .b = b.panels + j * depth, .depth = depth,
+                                 .rows = m - i < with->rows ? m - i : with->rows,
+                                 .columns = n - j < with->columns ? n - j : with->columns,
+                                 .next_c = c, .bias = way == BIAS ? bias + j : NULL,
+                                 .add = way == ADD, .far = way >= FAR,
+                                 .ahead = (const char *)a.panels});
     if (with->end)
         with->end();
     for (int64_t i = 0; i < m; i++) {

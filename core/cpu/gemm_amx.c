@@ -114,7 +114,7 @@ INLINE void multiply(const pare_gemm_tile *t, const float *from, int64_t from_by
     const int64_t step = SIDE * terms, ahead_bytes = SIDE * t->ahead_step; /* a term */
     const bool single = t->ahead_step == TILE * FLOAT_BYTES;
     const char *ahead = single ? (const char *)t->b + STREAM_AHEAD : t->ahead;
-    const int64_t c_rows = goes_past(t, terms) ? 0 : TILE; /* of the next tile, fetched */
+    const int64_t c_rows = goes_past(t, terms) || t->more ? 0 : TILE; /* of the next tile */
     const char *next = (const char *)t->next_c, *end = next + c_rows * t->ldc * FLOAT_BYTES;
     const int64_t next_rows = TILE * step / t->depth + 1; /* so many at a time */
     if (from) {
@@ -171,51 +171,51 @@ INLINE void multiply_rows(const pare_gemm_tile *t, const float *from, int64_t fr
         multiply(t, from, from_bytes, c, c_bytes, SIDE, terms);
 }
 
-/* A tile over C's edges, or with both C and bias to add: beside C, with the same additions. */
-INLINE void run_beside(const pare_gemm_tile *t, int terms)
+/* Where the sums begin, and the bytes from row to row; NULL: zeros. C and bias together, and what is
+ * less than a tile, are put together in `sums`. */
+INLINE const float *start_of(const pare_gemm_tile *t, bool whole, float *sums, int64_t *bytes)
 {
-    alignas(64) float sums[TILE * TILE];
-    const float *from = t->bias; /* the same row for all, if it has 32 columns */
-    int64_t from_bytes = 0;
-    if (t->add || (t->bias && t->columns < TILE)) {
-        memset(sums, 0, sizeof sums);
-        for (int64_t i = 0; i < t->rows; i++)
-            for (int64_t j = 0; j < t->columns; j++) {
-                float *sum = &sums[i * TILE + j];
-                if (t->add)
-                    *sum = t->c[i * t->ldc + j];
-                if (t->bias)
-                    *sum = t->add ? *sum + t->bias[j] : t->bias[j];
-            }
-        from = sums;
-        from_bytes = TILE * sizeof *sums;
+    *bytes = TILE * FLOAT_BYTES;
+    if (t->resumed)
+        return sums;
+    if (!t->add && (!t->bias || t->columns == TILE)) {
+        *bytes = 0; /* the same row for all */
+        return t->bias;
     }
-    multiply_rows(t, from, from_bytes, sums, TILE * sizeof *sums, terms);
+    if (whole && !t->bias) {
+        *bytes = t->ldc * FLOAT_BYTES;
+        return t->c;
+    }
+    memset(sums, 0, TILE * TILE * FLOAT_BYTES);
     for (int64_t i = 0; i < t->rows; i++)
-        memcpy(t->c + i * t->ldc, sums + i * TILE, (size_t)t->columns * sizeof *sums);
+        for (int64_t j = 0; j < t->columns; j++) {
+            float *sum = &sums[i * TILE + j];
+            if (t->add)
+                *sum = t->c[i * t->ldc + j];
+            if (t->bias)
+                *sum = t->add ? *sum + t->bias[j] : t->bias[j];
+        }
+    return sums;
 }
 
-/* Whole lines that go past the caches need not be read before they are written. */
-INLINE void run_past(const pare_gemm_tile *t, int terms)
-{
-    alignas(64) float sums[TILE * TILE];
-    multiply(t, NULL, 0, sums, TILE * sizeof *sums, TILE, terms);
-    for (int64_t i = 0; i < TILE; i++)
-        for (int64_t j = 0; j < TILE; j += SIDE)
-            WRITE_PAST(t->c + i * t->ldc + j, *(const vector *)(sums + i * TILE + j));
-}
-
+/* Straight to C where that can be; else beside it. */
 INLINE void run(const pare_gemm_tile *t, int terms)
 {
-    const int64_t bytes = t->ldc * (int64_t)sizeof *t->c;
-    if (goes_past(t, terms))
-        run_past(t, terms);
-    else if ((t->rows != TILE && t->rows != SIDE) || t->columns != TILE || (t->add && t->bias))
-        run_beside(t, terms);
-    else if (t->bias) /* the same row 16 times */
-        multiply_rows(t, t->bias, 0, t->c, bytes, terms);
-    else
-        multiply_rows(t, t->add ? t->c : NULL, bytes, t->c, bytes, terms);
+    alignas(64) float beside[TILE * TILE];
+    float *sums = t->sums ? t->sums : beside;
+    const bool whole = (t->rows == TILE || t->rows == SIDE) && t->columns == TILE;
+    const bool past = goes_past(t, terms), straight = whole && !past && !t->more;
+    int64_t from_bytes;
+    const float *from = start_of(t, whole, sums, &from_bytes);
+    multiply_rows(t, from, from_bytes, straight ? t->c : sums,
+                  (straight ? t->ldc : TILE) * FLOAT_BYTES, terms);
+    if (straight || t->more)
+        return;
+    for (int64_t i = 0; past && i < TILE; i++)
+        for (int64_t j = 0; j < TILE; j += SIDE)
+            WRITE_PAST(t->c + i * t->ldc + j, *(const vector *)(sums + i * TILE + j));
+    for (int64_t i = 0; !past && i < t->rows; i++)
+        memcpy(t->c + i * t->ldc, sums + i * TILE, (size_t)t->columns * FLOAT_BYTES);
 }
 
 /* ---- Packing ---- */
@@ -331,7 +331,7 @@ static void peak(int64_t rounds)
 
 /* ---- The tables: tasks of 0.6 and 1.2 MB, for L2 caches of 2 MiB ---- */
 
-#define TABLE(name, n, task_max)                                                                   \
+#define TABLE(name, n, task_max, chunk_steps)                                                      \
     static void run_##n(const pare_gemm_tile *t)                                                   \
     {                                                                                              \
         run(t, n);                                                                                 \
@@ -348,10 +348,11 @@ static void peak(int64_t rounds)
     }                                                                                              \
     const pare_gemm_kernels name = {                                                               \
         .rows = TILE, .columns = TILE, .pair = 2, .step = SIDE, .terms = n, .task = task_max,      \
+        .chunk = chunk_steps,                                                                      \
         .begin = begin, .end = end, .run = run_##n, .pack_a = pack_a_##n, .pack_b = pack_b_##n,    \
         .peak = peak, .peak_operations = 4 * 2 * REGISTER * STEPS};
 
-TABLE(PRODUCTS_OF_BF16, 1, 384)
-TABLE(PRODUCTS_OF_FP32, 3, 256)
+TABLE(PRODUCTS_OF_BF16, 1, 384, 128)
+TABLE(PRODUCTS_OF_FP32, 3, 256, 0)
 
 #endif

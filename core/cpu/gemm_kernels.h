@@ -32,6 +32,8 @@ typedef struct pare_gemm_tile {
     const real *bias;   /* [columns] or NULL */
     bool add;           /* to what is in c */
     bool far;           /* c will not be read soon: it may go past the caches */
+    real *sums;         /* room for a whole tile, where the depth comes in chunks; else NULL ... */
+    bool resumed, more; /* ... sums hold what it came to so far; c waits for the chunks to come */
     const char *ahead;  /* memory that a later tile will read: fetched into the L2 cache, ... */
     int64_t ahead_step; /* ... so many bytes further at each step of depth */
 } pare_gemm_tile;
@@ -49,6 +51,7 @@ typedef struct pare_gemm_kernels {
     int64_t step;  /* a packed depth, in such elements, is filled up with zeros to a multiple */
     int64_t terms; /* bf16 whose sum stands for a number; a panel is so many times as deep */
     int64_t task;  /* rows or columns of a task at most: packed, they stay in the L2 cache */
+    int64_t chunk; /* steps of a panel, about, that stay in the L1 cache; 0: chunks do not pay */
     bool direct;   /* tiles can read A where it lies, if the depth runs along memory */
     void (*begin)(void); /* before a thread runs tiles, and behind its last; may be NULL */
     void (*end)(void);
