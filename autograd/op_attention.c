@@ -21,14 +21,20 @@ typedef struct attention_saved {
     pare_dropout_site dropout;
 } attention_saved;
 
+/* A matrix to write: reals, added to if `add`, or halves. */
+typedef struct output {
+    real *data;
+    pare_half *half;
+    bool add;
+} output;
+
 typedef struct attention_args {
     const pare_kernels *k;
     const attention_saved *s;
     const real *q, *key, *v;
-    real *context;                /* forward: output */
+    output context;               /* forward */
     const real *dcontext;         /* backward: its gradient */
-    real *dq, *dk, *dv;           /* NULL where none is wanted */
-    bool add_q, add_k, add_v;
+    output dq, dk, dv;            /* none where none is wanted */
     int64_t hidden, size;         /* columns of q, and of one head */
     int64_t tile_heads, head_tiles; /* heads of a tile; tiles of a sentence */
     pare_dropout_key dropout;
@@ -102,13 +108,21 @@ static void copy_in_transposed(real *to, const attention_args *a, const head_vie
                     h->keys.n, h->d);
 }
 
-/* the head's columns of these rows (+)= from[n, dp] */
-static void copy_out(real *to, const attention_args *a, const head_view *h, const real *from,
-                     span rows, bool add)
+static bool is_wanted(const output *to)
 {
-    for (int64_t i = 0; i < rows.n; i++) {
-        real *target = to + (rows.first + i) * a->hidden + h->column;
-        if (add)
+    return to->data || to->half;
+}
+
+/* the head's columns of these rows (+)= from[n, dp] */
+static void copy_out(const output *to, const attention_args *a, const head_view *h,
+                     const real *from, span rows)
+{
+    const int64_t start = rows.first * a->hidden + h->column;
+    if (to->half)
+        a->k->narrow(to->half + start, a->hidden, from, h->dp, rows.n, h->d);
+    for (int64_t i = 0; to->data && i < rows.n; i++) {
+        real *target = to->data + start + i * a->hidden;
+        if (to->add)
             a->k->add(target, from + i * h->dp, h->d);
         else
             memcpy(target, from + i * h->dp, (size_t)h->d * sizeof(real));
@@ -117,19 +131,19 @@ static void copy_out(real *to, const attention_args *a, const head_view *h, cons
 
 /* The head's columns of `to`, queries or keys, (+)= s·from with s[N, Lp] and `from` of keys, or
  * sᵀ·from with `from` of queries. */
-static void multiply_rows(const attention_args *a, const head_view *h, real *to, bool to_keys,
-                          bool add, const real *s, const real *from)
+static void multiply_rows(const attention_args *a, const head_view *h, const output *to,
+                          bool to_keys, const real *s, const real *from)
 {
     const span in = to_keys ? h->queries : h->keys, out = to_keys ? h->keys : h->queries;
-    const bool whole = h->d == h->dp, straight = whole && !add;
+    const bool whole = h->d == h->dp, straight = whole && to->data && !to->add;
     const real *rows = whole ? from + in.first * a->hidden + h->column : h->rows;
-    real *result = straight ? to + out.first * a->hidden + h->column : h->result;
+    real *result = straight ? to->data + out.first * a->hidden + h->column : h->result;
     if (!whole)
         copy_in(h->rows, a, h, from, in);
     a->k->small_product(result, straight ? a->hidden : h->dp, s, to_keys ? 1 : h->Lp,
                         to_keys ? h->Lp : 1, rows, whole ? a->hidden : h->dp, out.n, h->d, in.n);
     if (!straight)
-        copy_out(to, a, h, result, out, add);
+        copy_out(to, a, h, result, out);
 }
 
 /* ---- the passes of one head ---- */
@@ -167,7 +181,7 @@ static void attend(const attention_args *a, const head_view *h)
     probabilities(a, h);
     if (head_factors(a, h))
         drop(a, h, h->p, h->p);
-    multiply_rows(a, h, a->context, false, false, h->p, a->v);
+    multiply_rows(a, h, &a->context, false, h->p, a->v);
 }
 
 /* With P the probabilities, F the factors, O = (P F)·V:
@@ -178,13 +192,13 @@ static void attend_grad(const attention_args *a, const head_view *h)
     const real *dout = a->dcontext + h->queries.first * a->hidden + h->column;
     probabilities(a, h);
     const bool dropped = head_factors(a, h);
-    if (a->dv) { /* dp_ holds P F for the moment */
+    if (is_wanted(&a->dv)) { /* dp_ holds P F for the moment */
         const real *pf = h->p;
         if (dropped) {
             drop(a, h, h->dp_, h->p);
             pf = h->dp_;
         }
-        multiply_rows(a, h, a->dv, true, a->add_v, pf, a->dcontext);
+        multiply_rows(a, h, &a->dv, true, pf, a->dcontext);
     }
     copy_in_transposed(h->transposed, a, h, a->v);
     k->small_product(h->dp_, h->Lp, dout, a->hidden, 1, h->transposed, h->Lp, h->queries.n,
@@ -193,10 +207,10 @@ static void attend_grad(const attention_args *a, const head_view *h)
         drop(a, h, h->dp_, h->dp_);
     for (int64_t i = 0; i < h->queries.n; i++)
         k->softmax_grad(h->dp_ + i * h->Lp, h->p + i * h->Lp, 1 / sqrt((double)h->d), h->keys.n);
-    if (a->dq)
-        multiply_rows(a, h, a->dq, false, a->add_q, h->dp_, a->key);
-    if (a->dk)
-        multiply_rows(a, h, a->dk, true, a->add_k, h->dp_, a->q);
+    if (is_wanted(&a->dq))
+        multiply_rows(a, h, &a->dq, false, h->dp_, a->key);
+    if (is_wanted(&a->dk))
+        multiply_rows(a, h, &a->dk, true, h->dp_, a->q);
 }
 
 /* ---- tiles ---- */
@@ -262,20 +276,30 @@ static void run_heads(pare_tape *t, attention_args *a, const attention_saved *s,
 
 pare_tensor *pare_attention(pare_tape *t, pare_tensor *q, pare_tensor *k, pare_tensor *v,
                             const pare_packed *batch, int64_t heads, bool first_only,
-                            pare_dropout_site dropout)
+                            pare_dropout_site dropout, bool is_operand)
 {
     if (!q || !k || !v)
         return NULL;
-    pare_tensor *y =
-        pare_tape_output(t, q->rows, q->cols, q->needs_grad || k->needs_grad || v->needs_grad);
+    const bool needs_grad = q->needs_grad || k->needs_grad || v->needs_grad;
+    pare_tensor *y = is_operand ? pare_tape_operand(t, q->rows, q->cols, needs_grad)
+                                : pare_tape_output(t, q->rows, q->cols, needs_grad);
     if (!y)
         return NULL;
     const attention_saved saved = {batch, heads, first_only, dropout};
-    attention_args args = {.q = q->data, .key = k->data, .v = v->data, .context = y->data,
+    attention_args args = {.q = q->data, .key = k->data, .v = v->data,
+                           .context = {y->half ? NULL : y->data, y->half, false},
                            .hidden = q->cols};
     run_heads(t, &args, &saved, attention_tile);
     return pare_tape_record(t, PARE_OP_attention, y, (pare_tensor *[]){q, k, v}, 3, &saved,
                             sizeof saved);
+}
+
+static output gradient_of(pare_tape *t, pare_tensor *x)
+{
+    output out = {.half = pare_tape_half_gradient(t, x)};
+    if (!out.half)
+        out.data = pare_tape_gradient(t, x, &out.add);
+    return out;
 }
 
 void pare_attention_grad(pare_tape *t, const pare_node *node)
@@ -283,8 +307,8 @@ void pare_attention_grad(pare_tape *t, const pare_node *node)
     pare_tensor *q = node->in[0], *k = node->in[1], *v = node->in[2];
     attention_args args = {.q = q->data, .key = k->data, .v = v->data,
                            .dcontext = node->out->grad, .hidden = q->cols};
-    args.dq = pare_tape_gradient(t, q, &args.add_q);
-    args.dk = pare_tape_gradient(t, k, &args.add_k);
-    args.dv = pare_tape_gradient(t, v, &args.add_v);
+    args.dq = gradient_of(t, q);
+    args.dk = gradient_of(t, k);
+    args.dv = gradient_of(t, v);
     run_heads(t, &args, node->saved, attention_grad_tile);
 }

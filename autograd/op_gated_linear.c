@@ -178,7 +178,7 @@ pare_tensor *pare_gated_linear(pare_tape *t, pare_tensor *x, pare_activation act
     const pare_mark mark = pare_arena_mark(t->scratch);
     pare_product(t, h->data, pare_activated(t, x, act), &a.p, NULL, rows);
     pare_arena_release(t->scratch, mark);
-    pare_product(t, y->data, gated(t, &a, rows), &a.q, b ? b->data : NULL, rows);
+    pare_product(t, y->data, pare_reals(gated(t, &a, rows)), &a.q, b ? b->data : NULL, rows);
     pare_arena_release(t->scratch, mark);
     return pare_tape_record(t, PARE_OP_gated_linear, y, (pare_tensor *[]){x, p, z, q, b}, 5, &a,
                             sizeof a);
@@ -205,7 +205,7 @@ static void gate_grad(pare_tape *t, pare_tensor *z, const active *a, const real 
 }
 
 /* The gradient of a gathered factor, in scratch. */
-static bool few_grad(pare_tape *t, pare_tensor *few, const real *dy, const real *x, int64_t rows)
+static bool few_grad(pare_tape *t, pare_tensor *few, pare_numbers dy, pare_numbers x, int64_t rows)
 {
     few->grad = pare_tape_scratch(t, (size_t)pare_tensor_size(few) * sizeof(real));
     few->needs_grad = true;
@@ -216,9 +216,9 @@ static bool few_grad(pare_tape *t, pare_tensor *few, const real *dy, const real 
     return t->status == PARE_OK;
 }
 
-static void q_grad(pare_tape *t, pare_tensor *q, const active *a, const real *dy, int64_t rows)
+static void q_grad(pare_tape *t, pare_tensor *q, const active *a, pare_numbers dy, int64_t rows)
 {
-    const real *hz = gated(t, a, rows);
+    const pare_numbers hz = pare_reals(gated(t, a, rows));
     pare_tensor few = a->q;
     bool add;
     if (!a->rank) {
@@ -232,7 +232,7 @@ static void q_grad(pare_tape *t, pare_tensor *q, const active *a, const real *dy
     pare_parallel_work(tiles_of(q->rows), (double)pare_tensor_size(q), scatter_columns, &columns);
 }
 
-static void p_grad(pare_tape *t, pare_tensor *p, const active *a, const real *dh, const real *x,
+static void p_grad(pare_tape *t, pare_tensor *p, const active *a, pare_numbers dh, pare_numbers x,
                    int64_t rows)
 {
     pare_tensor few = a->p;
@@ -255,7 +255,7 @@ void pare_gated_linear_grad(pare_tape *t, const pare_node *node)
 {
     pare_tensor *x = node->in[0], *p = node->in[1], *z = node->in[2], *q = node->in[3];
     const active *a = node->saved;
-    const real *dy = node->out->grad;
+    const pare_numbers dy = pare_tensor_gradient(node->out);
     const int64_t rows = x->rows;
     const pare_mark start = pare_arena_mark(t->scratch);
     pare_bias_grad(t, node->in[4], dy, rows);
@@ -271,9 +271,9 @@ void pare_gated_linear_grad(pare_tape *t, const pare_node *node)
     }
     pare_arena_release(t->scratch, mark);
     if (p->needs_grad && dh && t->status == PARE_OK)
-        p_grad(t, p, a, dh, pare_activated(t, x, a->act), rows);
+        p_grad(t, p, a, pare_reals(dh), pare_activated(t, x, a->act), rows);
     pare_arena_release(t->scratch, mark);
     if (dh && t->status == PARE_OK)
-        pare_input_grad(t, x, a->act, dh, &a->p);
+        pare_input_grad(t, x, a->act, pare_reals(dh), &a->p);
     pare_arena_release(t->scratch, start);
 }

@@ -9,6 +9,7 @@
 enum {
     TILE_ROWS = 16,
     SUM_ROWS = 64,
+    PIECE = 512, /* numbers that become halves, or come from them, in the L1 cache */
     KEPT_MAX = 8 << 20 /* bytes of act(x) that are kept for the gradient instead of made again */
 };
 
@@ -22,28 +23,40 @@ static int64_t tiles(int64_t n, int64_t tile)
 typedef struct activation_args {
     const pare_kernels *k;
     real *out;
+    pare_half *half;    /* instead of out, and never added to; or NULL */
     const real *dy, *x; /* dy NULL: out = act(x); else out (+)= dy act'(x) */
     int64_t rows, cols;
     pare_activation act;
     bool add;
 } activation_args;
 
+static void activate_part(const activation_args *a, real *out, int64_t at, int64_t n)
+{
+    if (a->dy)
+        a->k->activate_grad(out, a->dy + at, a->x + at, n, a->act, a->add);
+    else
+        a->k->activate(out, a->x + at, n, a->act);
+}
+
 static void activation_tile(void *context, int64_t tile)
 {
     const activation_args *a = context;
-    const int64_t first = tile * TILE_ROWS;
-    const int64_t rows = a->rows - first < TILE_ROWS ? a->rows - first : TILE_ROWS;
-    const int64_t at = first * a->cols, n = rows * a->cols;
-    if (a->dy)
-        a->k->activate_grad(a->out + at, a->dy + at, a->x + at, n, a->act, a->add);
-    else
-        a->k->activate(a->out + at, a->x + at, n, a->act);
+    const int64_t first = tile * TILE_ROWS, last = first + TILE_ROWS;
+    const int64_t start = first * a->cols, end = (last < a->rows ? last : a->rows) * a->cols;
+    real piece[PIECE];
+    if (!a->half)
+        activate_part(a, a->out + start, start, end - start);
+    for (int64_t at = start; a->half && at < end; at += PIECE) {
+        const int64_t n = end - at < PIECE ? end - at : PIECE;
+        activate_part(a, piece, at, n);
+        a->k->narrow(a->half + at, n, piece, n, 1, n);
+    }
 }
 
-static void activate_rows(real *out, const real *dy, const pare_tensor *x, pare_activation act,
-                          bool add)
+static void activate_rows(real *out, pare_half *half, const real *dy, const pare_tensor *x,
+                          pare_activation act, bool add)
 {
-    activation_args args = {pare_kernels_get(), out, dy, x->data, x->rows, x->cols, act, add};
+    activation_args args = {pare_kernels_get(), out, half, dy, x->data, x->rows, x->cols, act, add};
     pare_parallel_work(tiles(x->rows, TILE_ROWS), 4.0 * (double)pare_tensor_size(x),
                        activation_tile, &args);
 }
@@ -55,7 +68,7 @@ pare_tensor *pare_activate(pare_tape *t, pare_tensor *x, pare_activation act)
     pare_tensor *y = pare_tape_output(t, x->rows, x->cols, x->needs_grad);
     if (!y)
         return NULL;
-    activate_rows(y->data, NULL, x, act, false);
+    activate_rows(y->data, NULL, NULL, x, act, false);
     return pare_tape_record(t, PARE_OP_activate, y, (pare_tensor *[]){x}, 1, &act, sizeof act);
 }
 
@@ -65,38 +78,54 @@ void pare_activate_grad(pare_tape *t, const pare_node *node)
     bool add;
     real *dx = pare_tape_gradient(t, node->in[0], &add);
     if (dx)
-        activate_rows(dx, node->out->grad, node->in[0], *act, add);
+        activate_rows(dx, NULL, node->out->grad, node->in[0], *act, add);
 }
 
 /* ---- linear ---- */
 
-const real *pare_activated(pare_tape *t, const pare_tensor *x, pare_activation act)
+/* The bytes of a matrix like x that only products read. */
+static size_t operand_bytes(const pare_tensor *x)
 {
-    if (act == PARE_ACT_NONE)
-        return x->data;
-    real *a = pare_tape_scratch(t, (size_t)pare_tensor_size(x) * sizeof(real));
-    if (a)
-        activate_rows(a, NULL, x, act, false);
+    return (size_t)pare_tensor_size(x) *
+           (pare_gemm_takes_halves() ? sizeof(pare_half) : sizeof(real));
+}
+
+/* memory = act(x), as products take it; NULL in gives none out. */
+static pare_numbers activate_into(void *memory, const pare_tensor *x, pare_activation act)
+{
+    const pare_numbers a = {memory, pare_gemm_takes_halves()};
+    if (memory)
+        activate_rows(a.half ? NULL : memory, a.half ? memory : NULL, NULL, x, act, false);
     return a;
 }
 
-void pare_product(pare_tape *t, real *y, const real *x, const pare_tensor *w, const real *bias,
+pare_numbers pare_activated(pare_tape *t, const pare_tensor *x, pare_activation act)
+{
+    if (act == PARE_ACT_NONE)
+        return pare_tensor_numbers(x);
+    return activate_into(pare_tape_scratch(t, operand_bytes(x)), x, act);
+}
+
+void pare_product(pare_tape *t, real *y, pare_numbers x, const pare_tensor *w, const real *bias,
                   int64_t rows)
 {
+    const bool packed = w->packed && !t->mode.recording, own_x = rows > w->rows;
     void *workspace = pare_tape_scratch(t, pare_gemm_workspace(rows, w->rows, w->cols));
-    if (!workspace || !x)
+    const pare_numbers of_w = pare_reals(w->data);
+    const pare_gemm_part part = {y, own_x ? x : of_w, bias, false, false};
+    if (!workspace || !x.data)
         return;
-    if (w->packed && !t->mode.recording)
+    if (packed)
         pare_gemm_packed(y, w->rows, x, w->cols, w->packed, rows, w->rows, w->cols, bias,
                          workspace);
     else
-        pare_gemm(y, w->rows, x, w->cols, false, w->data, w->cols, true, rows, w->rows, w->cols,
-                  false, bias, workspace);
+        pare_gemm_parts(&part, 1, own_x, w->rows, own_x ? of_w : x, w->cols, false, w->cols, true,
+                        rows, w->rows, w->cols, workspace);
 }
 
 typedef struct linear_saved {
     pare_activation act;
-    const real *a; /* act(x); NULL: made again */
+    pare_numbers a; /* act(x); no data: made again */
 } linear_saved;
 
 /* The batches that decide how much memory a run needs are too large to keep it. */
@@ -104,22 +133,21 @@ static bool is_kept(const pare_tape *t, const pare_tensor *x, pare_activation ac
                     const pare_tensor *w)
 {
     return act != PARE_ACT_NONE && t->mode.recording && w->needs_grad &&
-           pare_tensor_size(x) <= KEPT_MAX / (int64_t)sizeof(real);
+           operand_bytes(x) <= KEPT_MAX;
 }
 
 /* act(x) in the step arena. */
-static const real *keep_activated(pare_tape *t, const pare_tensor *x, pare_activation act)
+static pare_numbers keep_activated(pare_tape *t, const pare_tensor *x, pare_activation act)
 {
-    const pare_tensor *a = pare_tape_output(t, x->rows, x->cols, false);
-    if (!a)
-        return NULL;
-    activate_rows(a->data, NULL, x, act, false);
-    return a->data;
+    void *memory = pare_arena_alloc(t->step, operand_bytes(x));
+    if (!memory)
+        pare_tape_fail(t, PARE_MEMORY);
+    return activate_into(memory, x, act);
 }
 
-static const real *kept_or_made(pare_tape *t, const pare_tensor *x, const linear_saved *saved)
+static pare_numbers kept_or_made(pare_tape *t, const pare_tensor *x, const linear_saved *saved)
 {
-    return saved->a ? saved->a : pare_activated(t, x, saved->act);
+    return saved->a.data ? saved->a : pare_activated(t, x, saved->act);
 }
 
 static bool meets(pare_tape *t, const pare_tensor *x, const pare_tensor *w, const pare_tensor *b)
@@ -139,22 +167,38 @@ pare_tensor *pare_linear(pare_tape *t, pare_tensor *x, pare_activation act, pare
         return NULL;
     const bool needs_grad = x->needs_grad || w->needs_grad || (b && b->needs_grad);
     pare_tensor *y = pare_tape_output(t, x->rows, w->rows, needs_grad);
-    const linear_saved saved = {act, is_kept(t, x, act, w) ? keep_activated(t, x, act) : NULL};
+    linear_saved saved = {.act = act};
+    if (is_kept(t, x, act, w))
+        saved.a = keep_activated(t, x, act);
     const pare_mark mark = pare_arena_mark(t->scratch);
     if (y)
         pare_product(t, y->data, kept_or_made(t, x, &saved), w, b ? b->data : NULL, x->rows);
     pare_arena_release(t->scratch, mark);
     if (t->status != PARE_OK)
         return NULL;
+    y->grad_is_operand = true;
     return pare_tape_record(t, PARE_OP_linear, y, (pare_tensor *[]){x, w, b}, 3, &saved,
                             sizeof saved);
 }
 
 typedef struct sum_args {
     real *partial; /* [tiles, cols] */
-    const real *x;
+    pare_numbers x;
     int64_t rows, cols;
 } sum_args;
+
+static void add_row(real *sum, pare_numbers row, int64_t cols)
+{
+    const pare_kernels *k = pare_kernels_get();
+    real piece[PIECE];
+    if (!row.half)
+        k->add(sum, row.data, cols);
+    for (int64_t c = 0; row.half && c < cols; c += PIECE) {
+        const int64_t n = cols - c < PIECE ? cols - c : PIECE;
+        k->widen(piece, n, (const pare_half *)row.data + c, n, 1, n);
+        k->add(sum + c, piece, n);
+    }
+}
 
 static void sum_tile(void *context, int64_t tile)
 {
@@ -162,13 +206,13 @@ static void sum_tile(void *context, int64_t tile)
     const int64_t first = tile * SUM_ROWS;
     const int64_t end = first + SUM_ROWS < a->rows ? first + SUM_ROWS : a->rows;
     real *sum = a->partial + tile * a->cols;
-    memcpy(sum, a->x + first * a->cols, (size_t)a->cols * sizeof(real));
-    for (int64_t r = first + 1; r < end; r++)
-        pare_kernels_get()->add(sum, a->x + r * a->cols, a->cols);
+    memset(sum, 0, (size_t)a->cols * sizeof(real));
+    for (int64_t r = first; r < end; r++)
+        add_row(sum, pare_numbers_at(a->x, r * a->cols), a->cols);
 }
 
 /* out[cols] (+)= the sum of x's rows, in tiles of SUM_ROWS added in order. */
-static void sum_rows(pare_tape *t, real *out, const real *x, int64_t rows, int64_t cols, bool add)
+static void sum_rows(pare_tape *t, real *out, pare_numbers x, int64_t rows, int64_t cols, bool add)
 {
     const int64_t n = tiles(rows, SUM_ROWS);
     sum_args args = {NULL, x, rows, cols};
@@ -185,7 +229,7 @@ static void sum_rows(pare_tape *t, real *out, const real *x, int64_t rows, int64
 /* C_i (+)= dy_iᵀ·x of w's shape; dy's (own_dy) or x are the parts' own, the other is in common. The
  * optimiser alone reads them, when all are there. */
 static void weight_products(pare_tape *t, const pare_gemm_part *parts, int n, bool own_dy,
-                            const real *common, const pare_tensor *w, int64_t rows)
+                            pare_numbers common, const pare_tensor *w, int64_t rows)
 {
     void *workspace =
         pare_tape_scratch(t, pare_gemm_parts_workspace(own_dy, w->rows, w->cols, rows));
@@ -194,42 +238,46 @@ static void weight_products(pare_tape *t, const pare_gemm_part *parts, int n, bo
                         w->cols, rows, workspace);
 }
 
-void pare_weight_grad(pare_tape *t, pare_tensor *w, const real *dy, const real *a, int64_t rows)
+void pare_weight_grad(pare_tape *t, pare_tensor *w, pare_numbers dy, pare_numbers a, int64_t rows)
 {
     bool add;
     real *dw = pare_tape_gradient(t, w, &add);
     const bool own_dy = w->rows > w->cols;
-    if (!dw || !a)
+    if (!dw || !a.data)
         return;
     const pare_gemm_part part = {dw, own_dy ? dy : a, NULL, add, true};
     weight_products(t, &part, 1, own_dy, own_dy ? a : dy, w, rows);
 }
 
-void pare_input_product(pare_tape *t, real *da, const real *dy, const pare_tensor *w,
+void pare_input_product(pare_tape *t, real *da, pare_numbers dy, const pare_tensor *w,
                         int64_t rows, bool add)
 {
+    const bool own_dy = rows > w->cols;
     void *workspace =
         da ? pare_tape_scratch(t, pare_gemm_workspace(rows, w->cols, w->rows)) : NULL;
+    const pare_numbers of_w = pare_reals(w->data);
+    const pare_gemm_part part = {da, own_dy ? dy : of_w, NULL, add, false};
     if (workspace)
-        pare_gemm(da, w->cols, dy, w->rows, false, w->data, w->cols, false, rows, w->cols, w->rows,
-                  add, NULL, workspace);
+        pare_gemm_parts(&part, 1, own_dy, w->cols, own_dy ? of_w : dy, w->rows, false, w->cols,
+                        false, rows, w->cols, w->rows, workspace);
 }
 
-void pare_input_grad(pare_tape *t, pare_tensor *x, pare_activation act, const real *dy,
+void pare_input_grad(pare_tape *t, pare_tensor *x, pare_activation act, pare_numbers dy,
                      const pare_tensor *w)
 {
-    bool add;
-    real *dx = pare_tape_gradient(t, x, &add);
-    if (!dx)
+    bool add = false;
+    pare_half *half = act != PARE_ACT_NONE ? pare_tape_half_gradient(t, x) : NULL;
+    real *dx = half ? NULL : pare_tape_gradient(t, x, &add);
+    if (!dx && !half)
         return;
-    const bool direct = act == PARE_ACT_NONE || !add;
+    const bool direct = dx && (act == PARE_ACT_NONE || !add);
     real *da = direct ? dx : pare_tape_scratch(t, (size_t)pare_tensor_size(x) * sizeof(real));
     pare_input_product(t, da, dy, w, x->rows, direct && add);
     if (act != PARE_ACT_NONE && da && t->status == PARE_OK)
-        activate_rows(dx, da, x, act, add);
+        activate_rows(dx, half, da, x, act, add);
 }
 
-void pare_bias_grad(pare_tape *t, pare_tensor *b, const real *dy, int64_t rows)
+void pare_bias_grad(pare_tape *t, pare_tensor *b, pare_numbers dy, int64_t rows)
 {
     bool add;
     real *db = b ? pare_tape_gradient(t, b, &add) : NULL;
@@ -242,7 +290,7 @@ void pare_linear_grad(pare_tape *t, const pare_node *node)
 {
     pare_tensor *x = node->in[0], *w = node->in[1];
     const linear_saved *saved = node->saved;
-    const real *dy = node->out->grad;
+    const pare_numbers dy = pare_tensor_gradient(node->out);
     const pare_mark mark = pare_arena_mark(t->scratch);
     pare_bias_grad(t, node->in[2], dy, x->rows);
     if (w->needs_grad)
@@ -274,17 +322,18 @@ static void products(pare_tape *t, const pare_tensor *x, const pare_linear_map *
     for (int i = 0; i < n; i++) {
         const real *bias = maps[i].b ? maps[i].b->data : NULL;
         if (shares)
-            parts[i] = (pare_gemm_part){y[i]->data, maps[i].w->data, bias, false, false};
+            parts[i] = (pare_gemm_part){
+                .c = y[i]->data, .own = pare_reals(maps[i].w->data), .bias = bias};
         else
-            pare_product(t, y[i]->data, x->data, maps[i].w, bias, x->rows);
+            pare_product(t, y[i]->data, pare_tensor_numbers(x), maps[i].w, bias, x->rows);
     }
     if (!shares)
         return;
     void *workspace =
         pare_tape_scratch(t, pare_gemm_parts_workspace(false, x->rows, w->rows, w->cols));
     if (workspace)
-        pare_gemm_parts(parts, n, false, w->rows, x->data, x->cols, false, w->cols, true, x->rows,
-                        w->rows, w->cols, workspace);
+        pare_gemm_parts(parts, n, false, w->rows, pare_tensor_numbers(x), x->cols, false, w->cols,
+                        true, x->rows, w->rows, w->cols, workspace);
 }
 
 /* False on failure, noted. */
@@ -321,6 +370,8 @@ void pare_linears(pare_tape *t, pare_tensor *x, const pare_linear_map *maps, int
         in[1 + 2 * i] = maps[i].w;
         in[2 + 2 * i] = maps[i].b;
         y[i] = made && t->status == PARE_OK ? saved.y[i] : NULL;
+        if (y[i])
+            y[i]->grad_is_operand = true;
     }
     if (y[0])
         y[0] = pare_tape_record(t, PARE_OP_linears, y[0], in, 1 + 2 * n, &saved, sizeof saved);
@@ -336,10 +387,10 @@ static void weight_grads(pare_tape *t, const pare_node *node, const linears_save
         bool add;
         real *dw = pare_tape_gradient(t, node->in[1 + 2 * i], &add);
         if (dw)
-            parts[n++] = (pare_gemm_part){dw, s->y[i]->grad, NULL, add, true};
+            parts[n++] = (pare_gemm_part){dw, pare_tensor_gradient(s->y[i]), NULL, add, true};
     }
     if (n > 0)
-        weight_products(t, parts, n, true, x->data, w, x->rows);
+        weight_products(t, parts, n, true, pare_tensor_numbers(x), w, x->rows);
 }
 
 void pare_linears_grad(pare_tape *t, const pare_node *node)
@@ -348,12 +399,12 @@ void pare_linears_grad(pare_tape *t, const pare_node *node)
     pare_tensor *x = node->in[0];
     const pare_mark mark = pare_arena_mark(t->scratch);
     for (int i = 0; i < s->n; i++)
-        pare_bias_grad(t, node->in[2 + 2 * i], s->y[i]->grad, x->rows);
+        pare_bias_grad(t, node->in[2 + 2 * i], pare_tensor_gradient(s->y[i]), x->rows);
     pare_arena_release(t->scratch, mark);
     weight_grads(t, node, s);
     for (int i = 0; i < s->n; i++) {
         pare_arena_release(t->scratch, mark);
-        pare_input_grad(t, x, PARE_ACT_NONE, s->y[i]->grad, node->in[1 + 2 * i]);
+        pare_input_grad(t, x, PARE_ACT_NONE, pare_tensor_gradient(s->y[i]), node->in[1 + 2 * i]);
         if (i > 0)
             pare_tape_release(t, s->y[i]);
     }

@@ -54,10 +54,11 @@ pare_tensor *pare_hard_concrete(pare_tape *t, pare_tensor *log_alpha, const doub
 /* context[T, heads * size]: softmax(q·kᵀ / sqrt(size)) with dropout, times v, in each sentence and
  * head (Vaswani et al. 2017). With first_only, q and the context have one row a sentence: [CLS].
  * Keeps nothing but q, k, v: the gradient computes the probabilities again. q, k and v must be
- * three tensors: their gradients are written side by side. */
+ * three tensors: their gradients are written side by side. is_operand: only linear and gated_linear
+ * will read the context. */
 pare_tensor *pare_attention(pare_tape *t, pare_tensor *q, pare_tensor *k, pare_tensor *v,
                             const pare_packed *batch, int64_t heads, bool first_only,
-                            pare_dropout_site dropout);
+                            pare_dropout_site dropout, bool is_operand);
 
 /* y[n, heads * size] = x, each head's columns times its gate: gates[1,heads] for all rows, or
  * gates[n,heads]. Gates of 0 switch heads off (Michel et al. 2019); the gradient of gates of 1 is

@@ -3,11 +3,14 @@
 
 #include <string.h>
 
+#include "core/gemm.h"
+#include "core/kernels.h"
+
 /* A gradient buffer of the step arena that is free again. The struct lies in the arena too. */
 struct pare_free_buffer {
     pare_free_buffer *next;
-    real *data;
-    int64_t size;
+    void *data;
+    size_t bytes;
 };
 
 /* The gradient of each op, dispatched by ops.def's rows. */
@@ -57,6 +60,18 @@ pare_tensor *pare_tape_output(pare_tape *tape, int64_t rows, int64_t cols, bool 
     return out;
 }
 
+pare_tensor *pare_tape_operand(pare_tape *tape, int64_t rows, int64_t cols, bool needs_grad)
+{
+    if (!pare_gemm_takes_halves())
+        return pare_tape_output(tape, rows, cols, needs_grad);
+    pare_tensor *out = pare_tape_output(tape, 0, cols, needs_grad);
+    if (!out)
+        return NULL;
+    out->rows = rows;
+    out->half = pare_arena_alloc(tape->step, (size_t)(rows * cols) * sizeof *out->half);
+    return out->half ? out : pare_tape_fail(tape, PARE_MEMORY);
+}
+
 pare_tensor *pare_tape_record(pare_tape *tape, pare_op op, pare_tensor *out,
                               pare_tensor *const *in, int n_in, const void *saved, size_t size)
 {
@@ -84,47 +99,84 @@ void *pare_tape_scratch(pare_tape *tape, size_t bytes)
 }
 
 /* A buffer of exactly this size from the free ones, or from the arena. */
-static real *take_buffer(pare_tape *tape, int64_t size)
+static void *take_buffer(pare_tape *tape, size_t bytes)
 {
     for (pare_free_buffer **at = &tape->free_buffers; *at; at = &(*at)->next)
-        if ((*at)->size == size) {
-            real *data = (*at)->data;
+        if ((*at)->bytes == bytes) {
+            void *data = (*at)->data;
             *at = (*at)->next;
             return data;
         }
-    real *data = pare_arena_alloc(tape->step, (size_t)size * sizeof(real));
+    void *data = pare_arena_alloc(tape->step, bytes);
     if (!data)
         pare_tape_fail(tape, PARE_MEMORY);
     return data;
 }
 
-static void give_back(pare_tape *tape, real *data, int64_t size)
+static void give_back(pare_tape *tape, void *data, size_t bytes)
 {
     pare_free_buffer *buffer = pare_arena_alloc(tape->step, sizeof *buffer);
     if (!buffer) {
         pare_tape_fail(tape, PARE_MEMORY);
         return;
     }
-    *buffer = (pare_free_buffer){tape->free_buffers, data, size};
+    *buffer = (pare_free_buffer){tape->free_buffers, data, bytes};
     tape->free_buffers = buffer;
+}
+
+/* The bytes of x's gradient. */
+static size_t as_reals(const pare_tensor *x)
+{
+    return (size_t)pare_tensor_size(x) * sizeof(real);
+}
+
+static size_t as_halves(const pare_tensor *x)
+{
+    return (size_t)pare_tensor_size(x) * sizeof(pare_half);
+}
+
+/* Halves become reals, to be added to. */
+static void widen_gradient(pare_tape *tape, pare_tensor *x)
+{
+    const int64_t n = pare_tensor_size(x);
+    x->grad = take_buffer(tape, as_reals(x));
+    if (x->grad)
+        pare_kernels_get()->widen(x->grad, n, x->half_grad, n, 1, n);
+    give_back(tape, x->half_grad, as_halves(x));
+    x->half_grad = NULL;
 }
 
 real *pare_tape_gradient(pare_tape *tape, pare_tensor *x, bool *add)
 {
     if (!x->needs_grad)
         return NULL;
-    if (!x->grad)
-        x->grad = take_buffer(tape, pare_tensor_size(x));
+    if (x->half_grad)
+        widen_gradient(tape, x);
+    else if (!x->grad)
+        x->grad = take_buffer(tape, as_reals(x));
     *add = x->has_grad;
     x->has_grad = true;
     return x->grad;
 }
 
+pare_half *pare_tape_half_gradient(pare_tape *tape, pare_tensor *x)
+{
+    if (!x->needs_grad || !x->grad_is_operand || x->has_grad || !pare_gemm_takes_halves())
+        return NULL;
+    x->half_grad = take_buffer(tape, as_halves(x));
+    x->has_grad = x->half_grad;
+    return x->half_grad;
+}
+
 /* All that used `out` ran after it, so its gradient is not read again. */
 void pare_tape_release(pare_tape *tape, pare_tensor *out)
 {
-    give_back(tape, out->grad, pare_tensor_size(out));
+    if (out->half_grad)
+        give_back(tape, out->half_grad, as_halves(out));
+    else
+        give_back(tape, out->grad, as_reals(out));
     out->grad = NULL;
+    out->half_grad = NULL;
     out->has_grad = false;
 }
 

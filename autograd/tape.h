@@ -72,6 +72,9 @@ pare_tensor *pare_tape_fail(pare_tape *tape, pare_status status);
  * `needs_grad`. NULL on failure, noted. */
 pare_tensor *pare_tape_output(pare_tape *tape, int64_t rows, int64_t cols, bool needs_grad);
 
+/* The same of what only products will read: halves, if they take them. */
+pare_tensor *pare_tape_operand(pare_tape *tape, int64_t rows, int64_t cols, bool needs_grad);
+
 /* Notes an op; a copy of `saved` (of `size` bytes) is kept. Returns out; NULL on failure. Does
  * nothing where out needs no gradient. */
 pare_tensor *pare_tape_record(pare_tape *tape, pare_op op, pare_tensor *out,
@@ -83,6 +86,9 @@ void *pare_tape_scratch(pare_tape *tape, size_t bytes);
 /* Where x's gradient goes: NULL if x wants none (or on failure, noted). *add tells whether to add
  * to what is there or to overwrite it; afterwards x counts as having a gradient. */
 real *pare_tape_gradient(pare_tape *tape, pare_tensor *x, bool *add);
+
+/* The same as halves, not to be added to; NULL: x's gradient is to be reals. */
+pare_half *pare_tape_half_gradient(pare_tape *tape, pare_tensor *x);
 
 /* The gradient of an op's output has been used, and its buffer can be another's. The tape calls it
  * for the output that was recorded; an op of several calls it for the others. */

@@ -46,7 +46,7 @@ typedef struct product {
     const pare_gemm_kernels *with; /* unless BLIS multiplies */
     const pare_gemm_part *parts;   /* the shared side meets the own side of each */
     int64_t n_parts;
-    const real *common; /* the shared side's operand */
+    pare_numbers common; /* the shared side's operand */
     int64_t ldc, k;
     int64_t depth; /* of a block of k; the last may be less deep */
     side a, b;
@@ -145,11 +145,11 @@ static task task_at(const product *p, int64_t number)
 
 /* ---- Phase 1: packing the shared side ---- */
 
-static void pack(const side *s, const real *whole, real *to, int64_t start, int64_t count,
+static void pack(const side *s, pare_numbers whole, real *to, int64_t start, int64_t count,
                  int64_t k0, int64_t depth)
 {
-    const real *from = whole + (s->along ? start * s->stride + k0 : k0 * s->stride + start);
-    s->pack(to, from, s->stride, s->along, count, depth);
+    const int64_t at = s->along ? start * s->stride + k0 : k0 * s->stride + start;
+    s->pack(to, pare_numbers_at(whole, at), s->stride, s->along, count, depth);
 }
 
 static int64_t pack_group(const side *s)
@@ -265,7 +265,7 @@ static const real *own_piece(const product *p, const task *t, int64_t k0)
     const bool own_a = p->own == &p->a;
     const int64_t start = own_a ? t->i0 : t->j0, count = own_a ? t->rows : t->columns;
     if (p->direct)
-        return t->part->own + start * p->own->stride + k0;
+        return (const real *)t->part->own.data + start * p->own->stride + k0;
     real *own = p->packed_own + pare_thread_index() * p->packed_own_size;
     pack(p->own, t->part->own, own, start, count, k0, smaller(p->depth, p->k - k0));
     return own;
@@ -326,8 +326,8 @@ static void run_blis_task(void *context, int64_t number)
 {
     const product *p = context;
     task t = task_at(p, number);
-    const real *a = p->own == &p->a ? t.part->own : p->common;
-    const real *b = p->own == &p->b ? t.part->own : p->common;
+    const real *a = p->own == &p->a ? t.part->own.data : p->common.data;
+    const real *b = p->own == &p->b ? t.part->own.data : p->common.data;
     pare_blis_gemm(t.part->c + t.i0 * p->ldc + t.j0, p->ldc,
                    a + t.i0 * (p->a.along ? p->a.stride : 1), p->a.stride, !p->a.along,
                    b + t.j0 * (p->b.along ? p->b.stride : 1), p->b.stride, p->b.along, t.rows,
@@ -426,7 +426,7 @@ static void run_product(product *p, bool own_a, void *workspace)
     p->shared = own_a ? &p->b : &p->a;
     cut_tasks(p->own, p->shared, pare_gemm_by_blis() ? BLIS_MAX : p->with->task, p->n_parts,
               serial ? 1 : pare_threads());
-    p->direct = p->with->direct && own_a && p->a.along &&
+    p->direct = p->with->direct && own_a && p->a.along && !p->parts->own.half &&
                 (n <= DIRECT_MAX || (p->b.packed && m <= DIRECT_PANELS * p->a.panel));
     if (pare_gemm_by_blis()) {
         pare_blis_start();
@@ -437,7 +437,7 @@ static void run_product(product *p, bool own_a, void *workspace)
 }
 
 void pare_gemm_parts(const pare_gemm_part *parts, int64_t n_parts, bool own_a, int64_t ldc,
-                     const real *common, int64_t lda, bool a_transposed, int64_t ldb,
+                     pare_numbers common, int64_t lda, bool a_transposed, int64_t ldb,
                      bool b_transposed, int64_t m, int64_t n, int64_t k, void *workspace)
 {
     product p = product_of(parts, n_parts, ldc, m, n, k);
@@ -454,9 +454,9 @@ void pare_gemm(real *c, int64_t ldc, const real *a, int64_t lda, bool a_transpos
                const real *bias, void *workspace)
 {
     const bool own_a = m > n;
-    const pare_gemm_part one = {c, own_a ? a : b, bias, accumulate, false};
-    pare_gemm_parts(&one, 1, own_a, ldc, own_a ? b : a, lda, a_transposed, ldb, b_transposed, m, n,
-                    k, workspace);
+    const pare_gemm_part one = {c, pare_reals(own_a ? a : b), bias, accumulate, false};
+    pare_gemm_parts(&one, 1, own_a, ldc, pare_reals(own_a ? b : a), lda, a_transposed, ldb,
+                    b_transposed, m, n, k, workspace);
 }
 
 /* ---- B packed before ---- */
@@ -470,7 +470,7 @@ size_t pare_gemm_packed_size(int64_t n, int64_t k)
 void pare_gemm_pack_b(real *packed, const real *b, int64_t ldb, int64_t n, int64_t k)
 {
     product p = product_of(NULL, 0, 0, 0, n, k);
-    p.common = b;
+    p.common = pare_reals(b);
     p.b.stride = ldb;
     p.b.along = true;
     p.shared = &p.b;
@@ -478,7 +478,7 @@ void pare_gemm_pack_b(real *packed, const real *b, int64_t ldb, int64_t n, int64
     pare_parallel(k > 0 ? count_pack_tiles(&p) : 0, pack_shared_tile, &p);
 }
 
-void pare_gemm_packed(real *c, int64_t ldc, const real *a, int64_t lda, const real *packed,
+void pare_gemm_packed(real *c, int64_t ldc, pare_numbers a, int64_t lda, const real *packed,
                       int64_t m, int64_t n, int64_t k, const real *bias, void *workspace)
 {
     const pare_gemm_part one = {c, a, bias, false, false};

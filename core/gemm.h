@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/half.h"
 #include "core/real.h"
 #include "core/status.h"
 
@@ -29,15 +30,17 @@ void pare_gemm(real *c, int64_t ldc, const real *a, int64_t lda, bool a_transpos
 
 /* Products with one operand in common, which is packed once for all: the same bits as one by one.
  * With own_a, C_i[m,n] = op(A_i) op(B), A_i = parts[i].own and B = common; else
- * C_i[m,n] = op(A) op(B_i), A = common. The rest as pare_gemm's, the same for all. */
+ * C_i[m,n] = op(A) op(B_i), A = common. The rest as pare_gemm's, the same for all. Products in bf16
+ * take halves as well, with the bits of the reals that round to them. */
 typedef struct pare_gemm_part {
     real *c;
-    const real *own, *bias;
+    pare_numbers own;
+    const real *bias;
     bool accumulate;
     bool far; /* C will not be read soon */
 } pare_gemm_part;
 void pare_gemm_parts(const pare_gemm_part *parts, int64_t n_parts, bool own_a, int64_t ldc,
-                     const real *common, int64_t lda, bool a_transposed, int64_t ldb,
+                     pare_numbers common, int64_t lda, bool a_transposed, int64_t ldb,
                      bool b_transposed, int64_t m, int64_t n, int64_t k, void *workspace);
 size_t pare_gemm_parts_workspace(bool own_a, int64_t m, int64_t n, int64_t k);
 
@@ -47,7 +50,7 @@ size_t pare_gemm_parts_workspace(bool own_a, int64_t m, int64_t n, int64_t k);
 size_t pare_gemm_packed_size(int64_t n, int64_t k);
 void pare_gemm_pack_b(real *packed, const real *b, int64_t ldb, int64_t n, int64_t k);
 /* C[m,n] = A[m,k] B[n,k]^T + bias. Workspace as pare_gemm's. */
-void pare_gemm_packed(real *c, int64_t ldc, const real *a, int64_t lda, const real *packed,
+void pare_gemm_packed(real *c, int64_t ldc, pare_numbers a, int64_t lda, const real *packed,
                       int64_t m, int64_t n, int64_t k, const real *bias, void *workspace);
 
 /* Of products' operands from now on, in the whole process: call it before the first product. With
@@ -57,6 +60,9 @@ void pare_gemm_packed(real *c, int64_t ldc, const real *a, int64_t lda, const re
 typedef enum pare_precision { PARE_PRECISION_FP32, PARE_PRECISION_BF16 } pare_precision;
 pare_status pare_gemm_precision_set(pare_precision precision);
 pare_precision pare_gemm_precision(void);
+
+/* Whether products take halves: in bf16. */
+bool pare_gemm_takes_halves(void);
 
 /* The bytes such a call needs, whatever is transposed, at the threads and kernels of this moment:
  * ask again after changing either. */

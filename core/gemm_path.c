@@ -59,8 +59,8 @@ static bool multiplies_right(const pare_gemm_kernels *with)
         a[i] = (real)(i % 11 - 5) * whole;
         b[i] = (real)(i % 7 - 3);
     }
-    with->pack_a(packed_a, a, TRY_DEPTH, true, with->rows, TRY_DEPTH);
-    with->pack_b(packed_b, b, TRY_DEPTH, true, with->columns, TRY_DEPTH);
+    with->pack_a(packed_a, pare_reals(a), TRY_DEPTH, true, with->rows, TRY_DEPTH);
+    with->pack_b(packed_b, pare_reals(b), TRY_DEPTH, true, with->columns, TRY_DEPTH);
     if (with->begin)
         with->begin();
     with->run(&(pare_gemm_tile){.c = c, .ldc = with->columns, .a = packed_a, .b = packed_b,
@@ -105,6 +105,11 @@ bool pare_gemm_by_blis(void)
 pare_precision pare_gemm_precision(void)
 {
     return precision;
+}
+
+bool pare_gemm_takes_halves(void)
+{
+    return precision == PARE_PRECISION_BF16;
 }
 
 pare_status pare_gemm_precision_set(pare_precision wanted)

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/half.h"
 #include "core/real.h"
 
 /* The functions that stand between linear maps; names as in config.json's hidden_act. */
@@ -72,6 +73,13 @@ typedef struct pare_kernels {
     /* factor[n] = 0 with the probability, else 1 / (1 - probability), of channels 0..n-1 of
      * `row` (a token's number, or a head's). Probability is taken to 1/65536. */
     void (*dropout)(real *factor, const pare_dropout_key *key, uint32_t row, int64_t n);
+
+    /* to[rows, columns] = from, rounded to halves as pare_half_of does, and back; rows ldt and ldf
+     * apart. */
+    void (*narrow)(pare_half *to, int64_t ldt, const real *from, int64_t ldf, int64_t rows,
+                   int64_t columns);
+    void (*widen)(real *to, int64_t ldt, const pare_half *from, int64_t ldf, int64_t rows,
+                  int64_t columns);
 
     void (*add)(real *y, const real *x, int64_t n);            /* y += x */
     void (*scale)(real *y, real factor, int64_t n);            /* y *= factor */

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/half.h"
 #include "core/memory.h"
 #include "core/real.h"
 
@@ -18,16 +19,30 @@ typedef enum pare_row_state {
 
 /* data[rows, cols], row-major, no gaps. A vector is one row. The arena that made it owns data.
  * grad has the same shape or is NULL; its content counts only when has_grad is set: the first
- * contribution overwrites, later ones add, and nobody has to zero it. */
+ * contribution overwrites, later ones add, and nobody has to zero it.
+ *
+ * In bf16 products round their operands; so what only products read is kept as halves. */
 typedef struct pare_tensor {
     real *data;
     real *grad;
+    pare_half *half, *half_grad; /* instead of data, of grad; NULL: reals */
     uint8_t *row_state; /* [rows] pare_row_state of a table of embeddings in training; else NULL */
     const real *packed; /* data as the second operand of products (core/gemm.h); NULL: no copy */
     int64_t rows, cols;
     bool needs_grad; /* a gradient is wanted for it or for something below it */
     bool has_grad;   /* grad holds one */
+    bool grad_is_operand; /* only products will read the gradient (and sums of its rows) */
 } pare_tensor;
+
+static inline pare_numbers pare_tensor_numbers(const pare_tensor *x)
+{
+    return x->half ? (pare_numbers){x->half, true} : pare_reals(x->data);
+}
+
+static inline pare_numbers pare_tensor_gradient(const pare_tensor *x)
+{
+    return x->half_grad ? (pare_numbers){x->half_grad, true} : pare_reals(x->grad);
+}
 
 static inline int64_t pare_tensor_size(const pare_tensor *x)
 {

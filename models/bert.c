@@ -67,11 +67,16 @@ static void maps(const pare_bert_pass *f, int64_t layer, pare_matrix first, int 
             y[i] = map(f, layer, first + i, PARE_ACT_NONE, x);
 }
 
+static bool has_gates(const pare_bert_pass *f, int64_t layer)
+{
+    return f->head_gates && f->head_gates[layer];
+}
+
 /* One encoder layer (Vaswani et al. 2017, post-norm) takes x[T,H] in two parts: attention up to
  * what the heads gather, and the rest. `queries` are the rows of x that go on: all, or [CLS]
- * alone. */
+ * alone; `gated`: heads may have gates. */
 static pare_tensor *attend(const pare_bert_pass *f, int64_t index, pare_tensor *queries,
-                           pare_tensor *x)
+                           pare_tensor *x, bool gated)
 {
     const pare_layer *w = &f->model->layers[index];
     pare_tensor *y[3]; /* queries, keys, values */
@@ -83,7 +88,7 @@ static pare_tensor *attend(const pare_bert_pass *f, int64_t index, pare_tensor *
     }
     return pare_attention(f->tape, y[0], y[1], y[2], f->batch, w->num_heads, queries != x,
                           site(f, index, PLACE_ATTENTION,
-                               f->model->config.attention_probs_dropout_prob));
+                               f->model->config.attention_probs_dropout_prob), !gated);
 }
 
 static pare_tensor *finish(const pare_bert_pass *f, int64_t index, pare_tensor *a,
@@ -91,7 +96,7 @@ static pare_tensor *finish(const pare_bert_pass *f, int64_t index, pare_tensor *
 {
     const pare_layer *w = &f->model->layers[index];
     const pare_config *c = &f->model->config;
-    if (f->head_gates && f->head_gates[index])
+    if (has_gates(f, index))
         a = pare_gate_heads(f->tape, a, f->head_gates[index]);
     pare_tensor *x = add_norm(f, map(f, index, PARE_ATTENTION_OUTPUT, PARE_ACT_NONE, a),
                               queries, &w->attention_norm, rows,
@@ -119,7 +124,7 @@ static const pare_rows *rows_of(const pare_bert_pass *f, int64_t layer)
 
 pare_tensor *pare_bert_context(const pare_bert_pass *f, int64_t layer, pare_tensor *x)
 {
-    return attend(f, layer, queries_of(f, layer, x), x);
+    return attend(f, layer, queries_of(f, layer, x), x, true);
 }
 
 pare_tensor *pare_bert_finish_layer(const pare_bert_pass *f, int64_t layer, pare_tensor *context,
@@ -131,7 +136,8 @@ pare_tensor *pare_bert_finish_layer(const pare_bert_pass *f, int64_t layer, pare
 static pare_tensor *encoder_layer(const pare_bert_pass *f, int64_t layer, pare_tensor *x)
 {
     pare_tensor *queries = queries_of(f, layer, x);
-    return finish(f, layer, attend(f, layer, queries, x), queries, rows_of(f, layer));
+    return finish(f, layer, attend(f, layer, queries, x, has_gates(f, layer)), queries,
+                  rows_of(f, layer));
 }
 
 /* One layer; without recording, x's content becomes the layer's output and the rest is given
@@ -192,7 +198,7 @@ pare_status pare_bert_hidden_states(pare_tape *tape, const pare_model *model,
     const pare_bert_pass f = {.tape = tape, .model = model, .batch = batch, .dropout = -1};
     hidden[0] = pare_bert_embeddings(&f);
     for (int64_t i = 0; i < model->config.num_hidden_layers; i++)
-        hidden[i + 1] = finish(&f, i, attend(&f, i, hidden[i], hidden[i]), hidden[i],
+        hidden[i + 1] = finish(&f, i, attend(&f, i, hidden[i], hidden[i], false), hidden[i],
                                &batch->tokens);
     return pare_tape_status(tape);
 }

@@ -161,7 +161,7 @@ static pare_status time_pass(bench *b, int which, double *ms)
                                 c->layer_norm_eps, &b->batch.tokens, no_dropout);
         else
             (void)pare_attention(&tape, x[0], x[1], x[2], &b->batch, c->num_attention_heads, false,
-                                 no_dropout);
+                                 no_dropout, true);
         b->times[i] = 1e3 * (pare_seconds() - start);
         pare_arena_release(b->step, mark);
         PARE_TRY(pare_tape_status(&tape));

@@ -18,6 +18,7 @@ enum { MOST_ROWS = 80, LDC = 96, MOST_DEPTH = PARE_GEMM_DEPTH_MAX, PANELS = 2 * 
 /* One operand: its elements in memory, rounded, and packed. */
 typedef struct operand {
     float from[MOST_ROWS * MOST_DEPTH];
+    pare_half half[MOST_ROWS * MOST_DEPTH];
     double rounded[MOST_ROWS][MOST_DEPTH];
     float panels[PANELS] __attribute__((aligned(64)));
 } operand;
@@ -37,7 +38,11 @@ static void make(operand *o, int64_t count, int64_t depth, bool along, bool whol
         for (int64_t p = 0; p < depth; p++) {
             seed = seed * 1664525u + 1013904223u;
             const float x = (float)(seed >> 8) / (1 << 23) - 1;
-            o->from[along ? i * depth + p : p * count + i] = x;
+            const int64_t at = along ? i * depth + p : p * count + i;
+            uint32_t bits;
+            memcpy(&bits, &x, sizeof bits);
+            o->from[at] = x;
+            o->half[at] = (pare_half)pare_half_of(bits);
             o->rounded[i][p] = whole ? (double)x : nearest_bf16(x);
         }
     for (int64_t i = 0; i < PANELS; i++)
@@ -86,8 +91,11 @@ static void check_product(const pare_gemm_kernels *with, int64_t m, int64_t n, i
         c[i] = (float)i;
     for (int64_t j = 0; j < n; j++)
         bias[j] = (float)j / 4;
-    with->pack_a(a.panels, a.from, a_along ? k : m, a_along, m, k);
-    with->pack_b(b.panels, b.from, b_along ? k : n, b_along, n, k);
+    const bool halves = way == ADD && with->terms == 1;
+    with->pack_a(a.panels, halves ? (pare_numbers){a.half, true} : pare_reals(a.from),
+                 a_along ? k : m, a_along, m, k);
+    with->pack_b(b.panels, halves ? (pare_numbers){b.half, true} : pare_reals(b.from),
+                 b_along ? k : n, b_along, n, k);
     if (with->begin)
         with->begin();
     for (int64_t i = 0; i < m; i += with->rows)

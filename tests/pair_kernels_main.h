@@ -77,7 +77,8 @@ static void check_whole(whole *w, int64_t m, int64_t n, int64_t k, int kind)
     if (kind == 2) {
         assert_true(pare_gemm_packed_size(n, k) <= sizeof w->packed);
         pare_gemm_pack_b(w->packed, w->b, k, n, k);
-        pare_gemm_packed(w->packed_c, n, w->a, k, w->packed, m, n, k, w->bias, workspace);
+        pare_gemm_packed(w->packed_c, n, pare_reals(w->a), k, w->packed, m, n, k, w->bias,
+                         workspace);
         assert_memory_equal(w->packed_c, w->c, (size_t)(m * n) * sizeof *w->c);
     }
     pare_free(workspace);

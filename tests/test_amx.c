@@ -73,7 +73,8 @@ static void _tile_dpbf16ps(int sums, int a, int b)
     __extension__({                                                                                \
         halves rounded_ = {0};                                                                     \
         for (int i_ = 0; i_ < 32; i_++)                                                            \
-            rounded_[i_] = (uint16_t)bf16(i_ < 16 ? ((words)(x))[i_] : ((words)(y))[i_ - 16]);     \
+            rounded_[i_] =                                                                         \
+                (uint16_t)pare_half_of(((words)(i_ < 16 ? (x) : (y)))[i_ % 16]);                   \
         rounded_;                                                                                  \
     })
 #define PRODUCTS_OF_BF16 pare_gemm_emulated

@@ -36,6 +36,7 @@ typedef struct problem {
     bool a_transposed, b_transposed, accumulate, with_bias;
     int64_t lda, ldb, ldc;
     real *a, *b, *bias, *before, *c;
+    pare_half *half_a, *half_b; /* a and b rounded */
 } problem;
 
 static uint32_t random_state = 1;
@@ -60,6 +61,20 @@ static real *matrix(int64_t rows, int64_t columns, int64_t stride)
     return x;
 }
 
+static pare_half *halves_of(const real *x, int64_t rows, int64_t stride)
+{
+    const int64_t n = rows * stride + GAP;
+    pare_half *y = pare_malloc((size_t)n * sizeof *y);
+    assert_non_null(y);
+    for (int64_t i = 0; i < n; i++) {
+        const float number = (float)x[i];
+        uint32_t bits;
+        memcpy(&bits, &number, sizeof bits);
+        y[i] = (pare_half)pare_half_of(bits);
+    }
+    return y;
+}
+
 static problem problem_new(int64_t m, int64_t n, int64_t k, bool ta, bool tb, bool accumulate,
                            bool with_bias)
 {
@@ -73,6 +88,8 @@ static problem problem_new(int64_t m, int64_t n, int64_t k, bool ta, bool tb, bo
     p.bias = matrix(1, n, n);
     p.before = matrix(m, n, p.ldc);
     p.c = matrix(m, n, p.ldc);
+    p.half_a = halves_of(p.a, ta ? k : m, p.lda);
+    p.half_b = halves_of(p.b, tb ? n : k, p.ldb);
     return p;
 }
 
@@ -83,6 +100,8 @@ static void problem_free(problem *p)
     pare_free(p->bias);
     pare_free(p->before);
     pare_free(p->c);
+    pare_free(p->half_a);
+    pare_free(p->half_b);
 }
 
 /* As the path takes it: of a float that is rounded to bf16, 8 bits of mantissa are left. */
@@ -222,8 +241,21 @@ static void check_bits(const problem *p)
     pare_free(part);
 }
 
+/* A and B from an element on, as reals or as halves. */
+static pare_numbers part_of_a(const problem *p, int64_t i, bool half)
+{
+    const pare_numbers a = half ? (pare_numbers){p->half_a, true} : pare_reals(p->a);
+    return pare_numbers_at(a, i * (p->a_transposed ? 1 : p->lda));
+}
+
+static pare_numbers part_of_b(const problem *p, int64_t j, bool half)
+{
+    const pare_numbers b = half ? (pare_numbers){p->half_b, true} : pare_reals(p->b);
+    return pare_numbers_at(b, j * (p->b_transposed ? p->ldb : 1));
+}
+
 /* B packed before, at several numbers of rows and threads. BLIS packs for itself. */
-static void check_packed(const problem *p)
+static void check_packed(const problem *p, bool half)
 {
     const size_t bytes = pare_gemm_packed_size(p->n, p->k);
     real *part = matrix(p->m, p->n, p->ldc), *packed = aligned_alloc(64, bytes + 64);
@@ -237,7 +269,7 @@ static void check_packed(const problem *p)
     for (int64_t m = p->m; bytes > 0 && m > 0; m /= 3) {
         pare_threads_set((int)(m % 4 + 1));
         void *workspace = pare_malloc(pare_gemm_workspace(m, p->n, p->k));
-        pare_gemm_packed(part, p->ldc, p->a, p->lda, packed, m, p->n, p->k,
+        pare_gemm_packed(part, p->ldc, part_of_a(p, 0, half), p->lda, packed, m, p->n, p->k,
                          p->with_bias ? p->bias : NULL, workspace);
         pare_free(workspace);
         expect_same_bits(p, part, 0, m, 0, p->n, "packed before");
@@ -247,24 +279,24 @@ static void check_packed(const problem *p)
 }
 
 /* A third of C's rows, or of its columns, as the result of each of three products. */
-static void check_parts(const problem *p, bool own_a)
+static void check_parts(const problem *p, bool own_a, bool half_a, bool half_b)
 {
     const int64_t m = own_a ? p->m / 3 : p->m, n = own_a ? p->n : p->n / 3;
     real *c = matrix(p->m, p->n, p->ldc);
     pare_gemm_part parts[3];
     memcpy(c, p->before, (size_t)(p->m * p->ldc) * sizeof(real));
     for (int64_t i = 0; i < 3; i++) {
-        const real *a = p->a + i * m * (p->a_transposed ? 1 : p->lda);
-        const real *b = p->b + i * n * (p->b_transposed ? p->ldb : 1);
+        const pare_numbers own = own_a ? part_of_a(p, i * m, half_a) : part_of_b(p, i * n, half_b);
         const real *bias = p->with_bias ? p->bias + (own_a ? 0 : i * n) : NULL;
-        parts[i] = (pare_gemm_part){c + i * (own_a ? m * p->ldc : n), own_a ? a : b, bias,
-                                    p->accumulate, i == 1};
+        parts[i] = (pare_gemm_part){c + i * (own_a ? m * p->ldc : n), own, bias, p->accumulate,
+                                    i == 1};
     }
     for (int threads = 1; threads <= 3; threads++) {
         pare_threads_set(threads);
         void *workspace = pare_malloc(pare_gemm_parts_workspace(own_a, m, n, p->k));
-        pare_gemm_parts(parts, 3, own_a, p->ldc, own_a ? p->b : p->a, p->lda, p->a_transposed,
-                        p->ldb, p->b_transposed, m, n, p->k, workspace);
+        pare_gemm_parts(parts, 3, own_a, p->ldc,
+                        own_a ? part_of_b(p, 0, half_b) : part_of_a(p, 0, half_a), p->lda,
+                        p->a_transposed, p->ldb, p->b_transposed, m, n, p->k, workspace);
         pare_free(workspace);
         expect_same_bits(p, c, 0, own_a ? 3 * m : m, 0, own_a ? n : 3 * n, "parts");
         memcpy(c, p->before, (size_t)(p->m * p->ldc) * sizeof(real));
@@ -288,10 +320,12 @@ static void test_bits(void **state)
                 problem p = problem_new(size[0], size[1], size[2], kind & 1, kind & 2,
                                         kind == 1, kind == 2);
                 check_bits(&p);
-                check_parts(&p, false);
-                check_parts(&p, true);
-                if (kind == 2)
-                    check_packed(&p);
+                const bool halves = pare_gemm_takes_halves();
+                for (int own_a = 0; own_a < 2; own_a++)
+                    for (int which = 0; which < (halves ? 4 : 1); which++)
+                        check_parts(&p, own_a, which & 1, which & 2);
+                for (int half = 0; half < 1 + halves && kind == 2; half++)
+                    check_packed(&p, half);
                 problem_free(&p);
             }
     }

@@ -4,10 +4,11 @@
  * fixed random r, and compares d f / d input with Richardson's extrapolation of two central
  * differences: fresh gradients, gradients added to what is there, and frozen inputs in turn. In
  * double, for every instruction set of this CPU, the two agree to 1e-7 (values smaller than `least`
- * count as that); float checks the best one loosely. Masks of dropout are functions of keys, so
- * differences hold with dropout on. */
+ * count as that); float checks the best one loosely, and that bf16 is near it. Masks of dropout are
+ * functions of keys, so differences hold with dropout on. */
 #include "autograd/ops.h"
 #include "core/cpu.h"
+#include "core/gemm.h"
 #include "tests/batch.h"
 
 #ifdef PARE_DOUBLE
@@ -157,6 +158,26 @@ static void check_paths(const check *c, real *const *ours)
     }
 }
 
+/* In bf16 products round their operands, and what only they read is kept as halves: 8 bits. */
+static void check_in_bf16(const check *c, real *const *ours)
+{
+    pare_tensor *in[PARE_MAX_INPUTS];
+    assert_ok(pare_gemm_precision_set(PARE_PRECISION_BF16));
+    differentiate(c, in, false, -1);
+    assert_ok(pare_gemm_precision_set(PARE_PRECISION_FP32));
+    for (int i = 0; i < c->n; i++) {
+        double size = 0.1, difference = 0; /* keys' biases have a gradient of 0 */
+        for (int64_t e = 0; e < pare_tensor_size(in[i]); e++) {
+            const double want = (double)ours[i][e], got = (double)in[i]->grad[e];
+            size += want * want;
+            difference += (got - want) * (got - want);
+        }
+        if (!(difference <= 0.02 * 0.02 * size))
+            fail_msg("%s, input %d: the gradient of bf16 is %.2g off", c->name, i,
+                     sqrt(difference / size));
+    }
+}
+
 static void check_op(check *c)
 {
     for (int isa = PARE_ISA_COUNT - 1; isa >= 0; isa--) {
@@ -174,6 +195,8 @@ static void check_op(check *c)
         }
         check_numeric(c, ours);
         check_paths(c, ours);
+        if (sizeof(real) == 4)
+            check_in_bf16(c, ours);
         pare_arena_release(arena, mark);
         if (sizeof(real) == 4)
             break; /* the double build checks the others */
@@ -255,7 +278,7 @@ static pare_tensor *run_linears(pare_tape *t, pare_tensor **in, const check *c)
     for (int i = 0; i < 3; i++)
         maps[i] = (pare_linear_map){in[1 + i], c->no_bias ? NULL : in[4 + i]};
     pare_linears(t, in[0], maps, 3, y);
-    return pare_attention(t, y[0], y[1], y[2], c->batch, c->heads, false, site(c));
+    return pare_attention(t, y[0], y[1], y[2], c->batch, c->heads, false, site(c), false);
 }
 
 static void check_linears(void **state)
@@ -275,7 +298,8 @@ static void check_linears(void **state)
 
 static pare_tensor *run_attention(pare_tape *t, pare_tensor **in, const check *c)
 {
-    return pare_attention(t, in[0], in[1], in[2], c->batch, c->heads, c->first_only, site(c));
+    return pare_attention(t, in[0], in[1], in[2], c->batch, c->heads, c->first_only, site(c),
+                          false);
 }
 
 static void check_attention(void **state)
@@ -496,8 +520,8 @@ static pare_tensor *run_fan_out(pare_tape *t, pare_tensor **in, const check *c)
     pare_tensor *a = pare_linear(t, h, PARE_ACT_GELU, in[3], NULL);
     pare_tensor *b = pare_add_norm(t, pare_activate(t, h, PARE_ACT_TANH), h, in[4], in[5], 1e-5,
                                    c->which, site(c));
-    return pare_linear(t, pare_attention(t, a, b, h, c->batch, 1, false, site(c)), PARE_ACT_NONE,
-                       in[3], NULL);
+    return pare_linear(t, pare_attention(t, a, b, h, c->batch, 1, false, site(c), true),
+                       PARE_ACT_NONE, in[3], NULL);
 }
 
 static void check_fan_out(void **state)

@@ -36,6 +36,7 @@ enum {
     STEPS = 2 * SIDE, /* of depth, in a register */
     ROW_BYTES = 64,
     FLOAT_BYTES = sizeof(float),
+    HALF_BYTES = sizeof(pare_half),
     TERMS = 3, /* of a float */
     AHEAD = 4, /* registers by which memory is fetched before it is packed */
     STREAM_AHEAD = 8192 /* bytes by which a panel is, if a single tile reads it */
@@ -171,7 +172,7 @@ INLINE void multiply_rows(const pare_gemm_tile *t, const float *from, int64_t fr
         multiply(t, from, from_bytes, c, c_bytes, SIDE, terms);
 }
 
-/* Where the sums begin, and the bytes from row to row; NULL: zeros. C and bias together, and what is
+/* Where the sums begin, and the bytes from row to row; NULL: zeros. C and bias both, and what is
  * less than a tile, are put together in `sums`. */
 INLINE const float *start_of(const pare_gemm_tile *t, bool whole, float *sums, int64_t *bytes)
 {
@@ -249,44 +250,73 @@ INLINE void round_lines(word *to, int64_t apart, const real *from, int64_t strid
     }
 }
 
+typedef uint16_t half_line __attribute__((vector_size(VECTOR_BYTES / 2), aligned(2), may_alias));
+
+/* The same of halves, which are their only term. */
+INLINE void join_lines(word *to, const pare_half *from, int64_t stride, bool along)
+{
+    for (int64_t r = 0; r < SIDE; r++, to += SIDE) {
+        const pare_half *at = from + r * (along ? stride : 2 * stride);
+        const half_line *first = (const half_line *)at;
+        const half_line *second = (const half_line *)(at + stride);
+        if (along)
+            memcpy(to, at, ROW_BYTES);
+        else
+            *(words *)to = __builtin_convertvector(*first, words) |
+                           __builtin_convertvector(*second, words) << 16;
+    }
+}
+
+INLINE void fill_lines(word *to, int64_t apart, pare_numbers from, int64_t stride, bool along,
+                       int terms)
+{
+    if (from.half)
+        join_lines(to, from.data, stride, along);
+    else
+        round_lines(to, apart, from.data, stride, along, terms);
+}
+
 /* The same with rows and columns exchanged, if `turned`. */
-INLINE void fill_register(word *to, const real *from, int64_t stride, bool along, bool turned,
+INLINE void fill_register(word *to, pare_numbers from, int64_t stride, bool along, bool turned,
                           int terms)
 {
     alignas(64) word lines[TERMS * REGISTER];
     if (!turned) {
-        round_lines(to, 2 * REGISTER, from, stride, along, terms);
+        fill_lines(to, 2 * REGISTER, from, stride, along, terms);
         return;
     }
-    round_lines(lines, REGISTER, from, stride, along, terms);
+    fill_lines(lines, REGISTER, from, stride, along, terms);
     for (int term = 0; term < terms; term++)
         pack_along_lanes((real *)(to + term * 2 * REGISTER), SIDE, SIDE,
                          (const real *)(lines + term * REGISTER), SIDE, SIDE);
 }
 
 /* Few lines, or the last steps of a depth: zeros fill the register. */
-INLINE void fill_edge(word *to, const real *from, int64_t stride, bool along, bool turned,
+INLINE void fill_edge(word *to, pare_numbers from, int64_t stride, bool along, bool turned,
                       int64_t lines, int64_t steps, int terms)
 {
-    alignas(64) real whole[SIDE * STEPS] = {0};
+    alignas(64) real room[SIDE * STEPS] = {0};
+    const pare_numbers whole = {room, from.half};
+    const int64_t whole_stride = along ? STEPS : SIDE;
+    const int64_t size = from.half ? HALF_BYTES : FLOAT_BYTES;
     for (int64_t i = 0; i < (along ? lines : steps); i++)
-        memcpy(whole + i * (along ? STEPS : SIDE), from + i * stride,
-               (size_t)(along ? steps : lines) * sizeof *whole);
-    fill_register(to, whole, along ? STEPS : SIDE, along, turned, terms);
+        memcpy((char *)room + i * whole_stride * size, pare_numbers_at(from, i * stride).data,
+               (size_t)((along ? steps : lines) * size));
+    fill_register(to, whole, whole_stride, along, turned, terms);
 }
 
 /* A register's lines are fetched before they are asked for. */
-INLINE void fetch_lines(const real *from, int64_t stride, bool along)
+INLINE void fetch_lines(pare_numbers from, int64_t stride, bool along)
 {
     for (int64_t i = 0; i < (along ? SIDE : STEPS); i++) {
-        __builtin_prefetch(from + i * stride);
-        if (along)
-            __builtin_prefetch(from + i * stride + SIDE);
+        __builtin_prefetch(pare_numbers_at(from, i * stride).data);
+        if (along && !from.half)
+            __builtin_prefetch(pare_numbers_at(from, i * stride + SIDE).data);
     }
 }
 
 /* Memory is walked as it lies: along, line after line; else step after step of depth. */
-INLINE void pack_panels(real *panels, const real *from, int64_t stride, bool along, bool turned,
+INLINE void pack_panels(real *panels, pare_numbers from, int64_t stride, bool along, bool turned,
                         int64_t count, int64_t depth, int terms)
 {
     const int64_t groups = (depth + STEPS - 1) / STEPS, registers = (count + TILE - 1) / TILE * 2;
@@ -297,14 +327,27 @@ INLINE void pack_panels(real *panels, const real *from, int64_t stride, bool alo
         int64_t lines = count - at * SIDE, steps = depth - group * STEPS;
         lines = lines < 0 ? 0 : lines < SIDE ? lines : SIDE;
         steps = steps < STEPS ? steps : STEPS;
-        const real *start = from + (along ? at * SIDE * stride + group * STEPS
-                                          : at * SIDE + group * STEPS * stride);
-        fetch_lines(start + (along ? AHEAD * STEPS : STEPS * stride), stride, along);
+        const pare_numbers start =
+            pare_numbers_at(from, along ? at * SIDE * stride + group * STEPS
+                                   : at * SIDE + group * STEPS * stride);
+        fetch_lines(pare_numbers_at(start, along ? AHEAD * STEPS : STEPS * stride), stride, along);
         if (lines == SIDE && steps == STEPS)
             fill_register(to, start, stride, along, turned, terms);
         else
             fill_edge(to, start, stride, along, turned, lines, steps, terms);
     }
+}
+
+/* A loop each for floats and for halves. */
+INLINE void pack_numbers(real *panels, pare_numbers from, int64_t stride, bool along, bool turned,
+                         int64_t count, int64_t depth, int terms)
+{
+    if (from.half && terms == 1)
+        pack_panels(panels, (pare_numbers){from.data, true}, stride, along, turned, count, depth,
+                    terms);
+    else
+        pack_panels(panels, (pare_numbers){from.data, false}, stride, along, turned, count, depth,
+                    terms);
 }
 
 /* ---- The ceiling ---- */
@@ -336,15 +379,15 @@ static void peak(int64_t rounds)
     {                                                                                              \
         run(t, n);                                                                                 \
     }                                                                                              \
-    static void pack_a_##n(real *panels, const real *from, int64_t stride, bool along,             \
+    static void pack_a_##n(real *panels, pare_numbers from, int64_t stride, bool along,            \
                            int64_t count, int64_t depth)                                           \
     {                                                                                              \
-        pack_panels(panels, from, stride, along, !along, count, depth, n);                         \
+        pack_numbers(panels, from, stride, along, !along, count, depth, n);                        \
     }                                                                                              \
-    static void pack_b_##n(real *panels, const real *from, int64_t stride, bool along,             \
+    static void pack_b_##n(real *panels, pare_numbers from, int64_t stride, bool along,            \
                            int64_t count, int64_t depth)                                           \
     {                                                                                              \
-        pack_panels(panels, from, stride, along, along, count, depth, n);                          \
+        pack_numbers(panels, from, stride, along, along, count, depth, n);                         \
     }                                                                                              \
     const pare_gemm_kernels name = {                                                               \
         .rows = TILE, .columns = TILE, .pair = 2, .step = SIDE, .terms = n, .task = task_max,      \

@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/half.h"
 #include "core/real.h"
 
 /* c[rows, columns] = a b + bias, or += that; rows and columns may be fewer than a whole tile's. */
@@ -39,8 +40,9 @@ typedef struct pare_gemm_tile {
 } pare_gemm_tile;
 
 /* Packs `count` rows of A (or columns of B). Element (i, p), i < count, p < depth, stands at
- * from[i * stride + p] if `along` (the depth runs along memory), else at from[p * stride + i]. */
-typedef void pare_gemm_pack(real *panels, const real *from, int64_t stride, bool along,
+ * from[i * stride + p] if `along` (the depth runs along memory), else at from[p * stride + i].
+ * Kernels of bf16 take halves too. */
+typedef void pare_gemm_pack(real *panels, pare_numbers from, int64_t stride, bool along,
                             int64_t count, int64_t depth);
 
 enum { PARE_GEMM_DEPTH_MAX = 768 };

@@ -2,8 +2,8 @@
  *
  *   VECTOR_BYTES          the size of a register
  *
- * and gets pack and, for floats, pack_pairs: panels of `width` rows of A or columns of B, the last
- * one filled up with zeros. */
+ * and gets pack and, of floats or halves, pack_pairs and pack_rounded: panels of `width` rows of A
+ * or columns of B, the last one filled up with zeros. */
 #include <string.h>
 
 #include "core/cpu/gemm_kernels.h"
@@ -15,6 +15,7 @@
 #endif
 #define ACROSS_GROUP 4 /* panels packed side by side */
 #define ACROSS_AHEAD 16 /* rows */
+#define WIDEST 32 /* rows or columns of a panel, at most */
 #define INLINE static inline __attribute__((always_inline))
 
 /* Vectors in packed panels, and anywhere. */
@@ -152,66 +153,101 @@ INLINE void pack(real *panels, int64_t width, const real *from, int64_t stride, 
 #ifndef PARE_DOUBLE
 /* ---- Pairs: two neighbours in depth, rounded to bf16, in the place of one float ---- */
 
-/* The upper half of a float, rounded to nearest, ties to even; NaN stays NaN. */
-INLINE uint32_t bf16(uint32_t bits)
-{
-    uint32_t rounded = bits + 0x7fff + (bits >> 16 & 1);
-    return ((bits & 0x7fffffff) > 0x7f800000 ? bits | 0x400000 : rounded) >> 16;
-}
-
 typedef uint32_t word __attribute__((may_alias)); /* a float's bits, or a pair */
 
-/* pairs[j] = (from[2 j], from[2 j + 1]); what lies behind depth is 0. */
-INLINE void join_along(word *pairs, const real *from, int64_t depth, int64_t n_pairs)
+/* Element i of reals or halves, as a half. */
+INLINE word half_at(pare_numbers from, int64_t i)
 {
-    const word *bits = (const word *)from;
-    for (int64_t j = 0; j < depth / 2; j++)
-        pairs[j] = bf16(bits[2 * j]) | bf16(bits[2 * j + 1]) << 16;
-    for (int64_t j = depth / 2; j < n_pairs; j++)
-        pairs[j] = 2 * j < depth ? bf16(bits[2 * j]) : 0;
+    return from.half ? ((const pare_half *)from.data)[i]
+                     : pare_half_of(((const word *)from.data)[i]);
 }
 
-/* pairs[i] = (even[i], odd[i]); odd may be NULL, for zeros. */
-INLINE void join_across(word *pairs, const real *even, const real *odd, int64_t count)
+/* pairs[j] = (from[2 j], from[2 j + 1]); what lies behind depth is 0. */
+INLINE void join_along(word *pairs, pare_numbers from, int64_t depth, int64_t n_pairs)
 {
-    const word *low = (const word *)even, *high = (const word *)odd;
+    for (int64_t j = 0; j < depth / 2; j++)
+        pairs[j] = half_at(from, 2 * j) | half_at(from, 2 * j + 1) << 16;
+    for (int64_t j = depth / 2; j < n_pairs; j++)
+        pairs[j] = 2 * j < depth ? half_at(from, 2 * j) : 0;
+}
+
+/* pairs[i] = (even[i], odd[i]); odd.data may be NULL, for zeros. */
+INLINE void join_across(word *pairs, pare_numbers even, pare_numbers odd, int64_t count)
+{
     for (int64_t i = 0; i < count; i++)
-        pairs[i] = bf16(low[i]) | (odd ? bf16(high[i]) << 16 : 0);
+        pairs[i] = half_at(even, i) | (odd.data ? half_at(odd, i) << 16 : 0);
 }
 
 /* One panel's rows (or columns) as pairs: along, [count][n_pairs]; else [n_pairs][count]. */
-INLINE void join_panel(word *pairs, const real *from, int64_t stride, bool along, int64_t count,
+INLINE void join_panel(word *pairs, pare_numbers from, int64_t stride, bool along, int64_t count,
                        int64_t depth, int64_t n_pairs)
 {
+    const pare_numbers none = {NULL, from.half};
     if (along) {
         for (int64_t i = 0; i < count; i++)
-            join_along(pairs + i * n_pairs, from + i * stride, depth, n_pairs);
+            join_along(pairs + i * n_pairs, pare_numbers_at(from, i * stride), depth, n_pairs);
         return;
     }
     for (int64_t j = 0; 2 * j < depth; j++)
-        join_across(pairs + j * count, from + 2 * j * stride,
-                    2 * j + 1 < depth ? from + (2 * j + 1) * stride : NULL, count);
+        join_across(pairs + j * count, pare_numbers_at(from, 2 * j * stride),
+                    2 * j + 1 < depth ? pare_numbers_at(from, (2 * j + 1) * stride) : none, count);
     const int64_t done = (depth + 1) / 2;
     memset(pairs + done * count, 0, (size_t)((n_pairs - done) * count) * sizeof *pairs);
 }
 
 /* As pack, of pairs: n_pairs of them, at most PARE_GEMM_DEPTH_MAX / 2, cover the depth. */
-INLINE void pack_pairs(real *panels, int64_t width, const real *from, int64_t stride, bool along,
-                       int64_t count, int64_t depth, int64_t n_pairs)
+INLINE void pack_pairs_of(real *panels, int64_t width, pare_numbers from, int64_t stride,
+                          bool along, int64_t count, int64_t depth, int64_t n_pairs)
 {
-    word pairs[32 * PARE_GEMM_DEPTH_MAX / 2];
+    word pairs[WIDEST * PARE_GEMM_DEPTH_MAX / 2];
     for (int64_t i = 0; i < count; i += width, panels += n_pairs * width) {
         const int64_t rows = count - i < width ? count - i : width;
-        join_panel(pairs, from + i * (along ? stride : 1), stride, along, rows, depth, n_pairs);
+        const pare_numbers at = pare_numbers_at(from, i * (along ? stride : 1));
+        join_panel(pairs, at, stride, along, rows, depth, n_pairs);
         pack(panels, width, (const real *)pairs, along ? n_pairs : rows, along, rows, n_pairs);
     }
 }
 
-/* Rounds what is packed to bf16, but leaves it floats: for instruction sets without bf16. */
-INLINE void round_packed(real *panels, int64_t n)
+/* A loop each for reals and for halves. */
+INLINE void pack_pairs(real *panels, int64_t width, pare_numbers from, int64_t stride, bool along,
+                       int64_t count, int64_t depth, int64_t n_pairs)
 {
+    if (from.half)
+        pack_pairs_of(panels, width, (pare_numbers){from.data, true}, stride, along, count, depth,
+                      n_pairs);
+    else
+        pack_pairs_of(panels, width, (pare_numbers){from.data, false}, stride, along, count, depth,
+                      n_pairs);
+}
+
+/* Halves, a panel's lines at a time, as floats: for instruction sets without bf16. */
+INLINE void pack_halves(real *panels, int64_t width, const pare_half *from, int64_t stride,
+                        bool along, int64_t count, int64_t depth)
+{
+    real floats[WIDEST * PARE_GEMM_DEPTH_MAX];
+    word *bits = (word *)floats;
+    for (int64_t i = 0; i < count; i += width, panels += depth * width) {
+        const int64_t rows = count - i < width ? count - i : width;
+        const int64_t lines = along ? rows : depth, length = along ? depth : rows;
+        const pare_half *at = from + i * (along ? stride : 1);
+        for (int64_t l = 0; l < lines; l++, at += stride)
+            for (int64_t j = 0; j < length; j++)
+                bits[l * length + j] = (word)at[j] << 16;
+        pack(panels, width, floats, length, along, rows, depth);
+    }
+}
+
+/* As pack, of what is rounded to bf16 but stays a float. */
+INLINE void pack_rounded(real *panels, int64_t width, pare_numbers from, int64_t stride,
+                         bool along, int64_t count, int64_t depth)
+{
+    if (from.half) {
+        pack_halves(panels, width, from.data, stride, along, count, depth);
+        return;
+    }
+    pack(panels, width, from.data, stride, along, count, depth);
     word *bits = (word *)panels;
-    for (int64_t i = 0; i < n; i++)
-        bits[i] = bf16(bits[i]) << 16;
+    for (int64_t i = 0; i < (count + width - 1) / width * width * depth; i++)
+        bits[i] = pare_half_of(bits[i]) << 16;
 }
 #endif

@@ -151,50 +151,28 @@ static void run(const pare_gemm_tile *t)
 
 /* ---- Packing ---- */
 
+/* Panels of A or B, by one of gemm_pack.h's ways. */
+#define PACK(name, width, WAY)                                                                     \
+    static void name(real *panels, pare_numbers from, int64_t stride, bool along, int64_t count,   \
+                     int64_t depth)                                                                \
+    {                                                                                              \
+        WAY(panels, width, from, stride, along, count, depth);                                     \
+    }
+
 #ifdef PAIRS
 enum { PAIR = 2 };
-
-static void pack_a(real *panels, const real *from, int64_t stride, bool along, int64_t count,
-                   int64_t depth)
-{
-    pack_pairs(panels, TILE_ROWS, from, stride, along, count, depth, (depth + 1) / 2);
-}
-
-static void pack_b(real *panels, const real *from, int64_t stride, bool along, int64_t count,
-                   int64_t depth)
-{
-    pack_pairs(panels, TILE_COLUMNS, from, stride, along, count, depth, (depth + 1) / 2);
-}
+#define WAY(panels, width, from, stride, along, count, depth)                                      \
+    pack_pairs(panels, width, from, stride, along, count, depth, (depth + 1) / 2)
 #else
 enum { PAIR = 1 };
-
-static void pack_a(real *panels, const real *from, int64_t stride, bool along, int64_t count,
-                   int64_t depth)
-{
-    pack(panels, TILE_ROWS, from, stride, along, count, depth);
-}
-
-static void pack_b(real *panels, const real *from, int64_t stride, bool along, int64_t count,
-                   int64_t depth)
-{
-    pack(panels, TILE_COLUMNS, from, stride, along, count, depth);
-}
+#define WAY(panels, width, from, stride, along, count, depth)                                      \
+    pack(panels, width, from.data, stride, along, count, depth)
 #endif
-
+PACK(pack_a, TILE_ROWS, WAY)
+PACK(pack_b, TILE_COLUMNS, WAY)
 #ifdef ROUNDED
-static void pack_a_rounded(real *panels, const real *from, int64_t stride, bool along,
-                           int64_t count, int64_t depth)
-{
-    pack_a(panels, from, stride, along, count, depth);
-    round_packed(panels, (count + TILE_ROWS - 1) / TILE_ROWS * TILE_ROWS * depth);
-}
-
-static void pack_b_rounded(real *panels, const real *from, int64_t stride, bool along,
-                           int64_t count, int64_t depth)
-{
-    pack_b(panels, from, stride, along, count, depth);
-    round_packed(panels, (count + TILE_COLUMNS - 1) / TILE_COLUMNS * TILE_COLUMNS * depth);
-}
+PACK(pack_a_rounded, TILE_ROWS, pack_rounded)
+PACK(pack_b_rounded, TILE_COLUMNS, pack_rounded)
 #endif
 
 /* ---- The ceiling ---- */

@@ -372,6 +372,83 @@ static void k_dropout(real *factor, const pare_dropout_key *key, uint32_t row, i
     }
 }
 
+/* ---- halves ---- */
+
+typedef uint16_t vhalf __attribute__((vector_size(VL * 2), aligned(2), may_alias));
+
+/* pare_half_of, and its inverse, of each lane. */
+#ifdef PARE_DOUBLE
+static inline vhalf v_narrow(vreal x)
+{
+    vhalf y = {0};
+    for (int l = 0; l < VL; l++) {
+        const float number = (float)x[l];
+        uint32_t bits;
+        memcpy(&bits, &number, sizeof bits);
+        y[l] = (uint16_t)pare_half_of(bits);
+    }
+    return y;
+}
+
+static inline vreal v_widen(vhalf x)
+{
+    vreal y = {0};
+    for (int l = 0; l < VL; l++) {
+        const uint32_t bits = (uint32_t)x[l] << 16;
+        float number;
+        memcpy(&number, &bits, sizeof number);
+        y[l] = (real)number;
+    }
+    return y;
+}
+#else
+static inline vhalf v_narrow(vreal x)
+{
+    const v32 bits = (v32)x, rounded = bits + 0x7fff + (bits >> 16 & 1);
+    const v32 is_nan = (v32)((bits & 0x7fffffff) > 0x7f800000);
+    const v32 half = ((is_nan & (bits | 0x400000)) | (~is_nan & rounded)) >> 16;
+#if defined(__AVX512F__)
+    return (vhalf)_mm512_cvtepi32_epi16((__m512i)half);
+#else
+    return __builtin_convertvector(half, vhalf);
+#endif
+}
+
+static inline vreal v_widen(vhalf x)
+{
+    return (vreal)(__builtin_convertvector(x, v32) << 16);
+}
+#endif
+
+static void k_narrow(pare_half *to, int64_t ldt, const real *from, int64_t ldf, int64_t rows,
+                     int64_t columns)
+{
+    for (int64_t r = 0; r < rows; r++, to += ldt, from += ldf) {
+        int64_t j = 0;
+        for (; j + VL <= columns; j += VL)
+            *(vhalf *)(to + j) = v_narrow(v_load(from + j));
+        if (j < columns) {
+            const vhalf last = v_narrow(v_load_part(from + j, columns - j));
+            memcpy(to + j, &last, (size_t)(columns - j) * sizeof *to);
+        }
+    }
+}
+
+static void k_widen(real *to, int64_t ldt, const pare_half *from, int64_t ldf, int64_t rows,
+                    int64_t columns)
+{
+    for (int64_t r = 0; r < rows; r++, to += ldt, from += ldf) {
+        int64_t j = 0;
+        for (; j + VL <= columns; j += VL)
+            v_store(to + j, v_widen(*(const vhalf *)(from + j)));
+        if (j < columns) {
+            vhalf last = {0};
+            memcpy(&last, from + j, (size_t)(columns - j) * sizeof *from);
+            v_store_part(to + j, v_widen(last), columns - j);
+        }
+    }
+}
+
 /* ---- vectors ---- */
 
 static void k_add(real *y, const real *x, int64_t n)
@@ -460,6 +537,8 @@ const pare_kernels KERNELS_TABLE = {
     .transpose = k_transpose,
     .small_product = k_small_product,
     .dropout = k_dropout,
+    .narrow = k_narrow,
+    .widen = k_widen,
     .add = k_add,
     .scale = k_scale,
     .multiply = k_multiply,
