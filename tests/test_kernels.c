@@ -71,7 +71,7 @@ static double slope(double x, pare_activation act)
     return 1;
 }
 
-/* Absolute bounds: 1 + erf(x) loses digits where it is nearly 0, as it does in any framework. */
+/* Absolute bounds: far below 0 digits are lost, as they are with 1 + erf(x) in any framework. */
 static void check_activations(void)
 {
     real x[ROOM], y[ROOM], dy[ROOM], dx[ROOM], before[ROOM];

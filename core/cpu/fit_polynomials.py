@@ -1,9 +1,9 @@
-"""Fits the polynomials of core/cpu/vmath.h: exp, erf and tanh in float.
+"""Fits the polynomials of core/cpu/vmath.h: exp, the normal distribution and tanh in float.
 
   python3 fit_polynomials.py        (needs mpmath)
 
 Each is a least-maximum fit by Remez-like reweighting on Chebyshev nodes, printed as C constants.
-The error that counts is that of the C code: tests/test_kernels.c measures it in ulp.
+The error that counts is that of the C code: tests/test_vmath.c measures it in ulp.
 """
 import mpmath as mp
 
@@ -45,11 +45,14 @@ half_log2 = mp.log(2) / 2
 show("exp(r) = 1 + r + r^2 p(r), |r| <= log(2)/2",
      *fit(lambda r: (mp.exp(r) - 1 - r) / r ** 2 if abs(r) > 1e-9 else mp.mpf(1) / 2,
           -half_log2, half_log2, 4, lambda r: r * r))
-erf_over_x = lambda s: mp.erf(mp.sqrt(s)) / mp.sqrt(s) if s > 1e-18 else 2 / mp.sqrt(mp.pi)
-show("erf(x) = x + x p(x^2), |x| <= 1",
-     *fit(lambda s: erf_over_x(s) - 1, mp.mpf(0), mp.mpf(1), 6))
-show("erf(t) = 1 - exp(-t p(t)), 1 <= t <= 4",
-     *fit(lambda t: -mp.log(mp.erfc(t)) / t, mp.mpf(1), mp.mpf(4), 7, lambda t: t * mp.erfc(t)))
+show("2^f = 1 + f p(f), |f| <= 1/2",
+     *fit(lambda f: (2 ** f - 1) / f if abs(f) > 1e-9 else mp.log(2),
+          -mp.mpf(1) / 2, mp.mpf(1) / 2, 5, lambda f: max(abs(f), mp.mpf("1e-4"))))
+two_tails = lambda t: mp.erfc(t / mp.sqrt(2))
+show("2 (1 - normal(t)) = 2^(-t p(t)), 0 <= t <= 6",
+     *fit(lambda t: -mp.log(two_tails(t), 2) / t if t > 1e-9 else mp.sqrt(2 / mp.pi) / mp.log(2),
+          mp.mpf(0), mp.mpf(6), 8,
+          lambda t: max(t * max(two_tails(t), mp.mpf("1e-3")), mp.mpf("1e-4"))))
 tanh_cubic = lambda s: (mp.tanh(mp.sqrt(s)) / mp.sqrt(s) - 1) / s if s > 1e-18 else -mp.mpf(1) / 3
 show("tanh(x) = x + x s p(s), s = x^2, |x| <= 0.625",
      *fit(tanh_cubic, mp.mpf(0), mp.mpf("0.625") ** 2, 4, lambda s: s))

@@ -32,16 +32,16 @@ enum { FETCH_AHEAD = 1024 }; /* bytes */
 
 /* ---- activations ---- */
 
-#define SQRT_HALF ((real)0.70710678118654752440)
 #define GELU_NEW_SCALE ((real)0.79788456080286535588) /* sqrt(2 / pi) */
 #define GELU_NEW_CUBIC ((real)0.044715)
 #define NORMAL_PEAK ((real)0.39894228040143267794) /* 1 / sqrt(2 pi) */
+#define HALF_LOG2_E ((real)-0.72134752044448170368) /* e^(-x^2 / 2) is 2 to this times x^2 */
 
 static inline vreal activation(vreal x, pare_activation act)
 {
     switch (act) {
     case PARE_ACT_GELU:
-        return x * (real)0.5 * ((real)1 + v_erf(x * SQRT_HALF));
+        return x * v_normal(x);
     case PARE_ACT_GELU_NEW:
         return x * (real)0.5 *
                ((real)1 + v_tanh(GELU_NEW_SCALE * (x + GELU_NEW_CUBIC * x * x * x)));
@@ -60,8 +60,7 @@ static inline vreal activation_slope(vreal x, pare_activation act)
     switch (act) {
     case PARE_ACT_GELU: {
         const vreal near = v_max(v_min(x, v_set(13)), v_set(-13)); /* beyond, nothing is left */
-        return (real)0.5 * ((real)1 + v_erf(x * SQRT_HALF)) +
-               near * NORMAL_PEAK * v_exp_below(near * near * (real)-0.5);
+        return v_normal(x) + near * NORMAL_PEAK * v_exp2_below(near * near * HALF_LOG2_E);
     }
     case PARE_ACT_GELU_NEW: {
         vreal t = v_tanh(GELU_NEW_SCALE * (x + GELU_NEW_CUBIC * x * x * x));
