@@ -38,7 +38,7 @@ enum {
     FLOAT_BYTES = sizeof(float),
     HALF_BYTES = sizeof(pare_half),
     TERMS = 3, /* of a float */
-    AHEAD = 4, /* registers by which memory is fetched before it is packed */
+    AHEAD = 2, /* registers by which memory is fetched before it is packed */
     STREAM_AHEAD = 8192 /* bytes by which a panel is, if a single tile reads it */
 };
 
@@ -233,12 +233,16 @@ INLINE words interleave(halves x_y)
 }
 
 /* A register's 16 lines (A's rows, B's columns) and 32 steps of depth, each term's `apart` words
- * behind the one before. Along, a line is a row of the register; else a pair of steps is. */
+ * behind the one before. Along, a line is a row of the register; else a pair of steps is. What is
+ * `ahead` elements behind each line is fetched beside it: all at once, fetching would have the lines
+ * wait. */
 INLINE void round_lines(word *to, int64_t apart, const real *from, int64_t stride, bool along,
-                        int terms)
+                        int terms, int64_t ahead)
 {
     for (int64_t r = 0; r < SIDE; r++) {
         const real *at = from + r * (along ? stride : 2 * stride);
+        __builtin_prefetch(at + ahead);
+        __builtin_prefetch(at + ahead + (along ? SIDE : stride));
         vector x = *(const loose *)at, y = *(const loose *)(at + (along ? SIDE : stride));
         for (int term = 0; term < terms; term++) {
             const halves rounded = ROUND(x, y);
@@ -253,10 +257,13 @@ INLINE void round_lines(word *to, int64_t apart, const real *from, int64_t strid
 typedef uint16_t half_line __attribute__((vector_size(VECTOR_BYTES / 2), aligned(2), may_alias));
 
 /* The same of halves, which are their only term. */
-INLINE void join_lines(word *to, const pare_half *from, int64_t stride, bool along)
+INLINE void join_lines(word *to, const pare_half *from, int64_t stride, bool along, int64_t ahead)
 {
     for (int64_t r = 0; r < SIDE; r++, to += SIDE) {
         const pare_half *at = from + r * (along ? stride : 2 * stride);
+        __builtin_prefetch(at + ahead);
+        if (!along)
+            __builtin_prefetch(at + ahead + stride);
         const half_line *first = (const half_line *)at;
         const half_line *second = (const half_line *)(at + stride);
         if (along)
@@ -268,24 +275,24 @@ INLINE void join_lines(word *to, const pare_half *from, int64_t stride, bool alo
 }
 
 INLINE void fill_lines(word *to, int64_t apart, pare_numbers from, int64_t stride, bool along,
-                       int terms)
+                       int terms, int64_t ahead)
 {
     if (from.half)
-        join_lines(to, from.data, stride, along);
+        join_lines(to, from.data, stride, along, ahead);
     else
-        round_lines(to, apart, from.data, stride, along, terms);
+        round_lines(to, apart, from.data, stride, along, terms, ahead);
 }
 
 /* The same with rows and columns exchanged, if `turned`. */
 INLINE void fill_register(word *to, pare_numbers from, int64_t stride, bool along, bool turned,
-                          int terms)
+                          int terms, int64_t ahead)
 {
     alignas(64) word lines[TERMS * REGISTER];
     if (!turned) {
-        fill_lines(to, 2 * REGISTER, from, stride, along, terms);
+        fill_lines(to, 2 * REGISTER, from, stride, along, terms, ahead);
         return;
     }
-    fill_lines(lines, REGISTER, from, stride, along, terms);
+    fill_lines(lines, REGISTER, from, stride, along, terms, ahead);
     for (int term = 0; term < terms; term++)
         pack_along_lanes((real *)(to + term * 2 * REGISTER), SIDE, SIDE,
                          (const real *)(lines + term * REGISTER), SIDE, SIDE);
@@ -302,20 +309,18 @@ INLINE void fill_edge(word *to, pare_numbers from, int64_t stride, bool along, b
     for (int64_t i = 0; i < (along ? lines : steps); i++)
         memcpy((char *)room + i * whole_stride * size, pare_numbers_at(from, i * stride).data,
                (size_t)((along ? steps : lines) * size));
-    fill_register(to, whole, whole_stride, along, turned, terms);
+    fill_register(to, whole, whole_stride, along, turned, terms, 0);
 }
 
-/* A register's lines are fetched before they are asked for. */
-INLINE void fetch_lines(pare_numbers from, int64_t stride, bool along)
+/* Registers are filled in the order in which their lines lie in memory: along, line after line; else
+ * step after step of depth. Where the lines of number n begin: */
+INLINE int64_t start_of_register(int64_t n, int64_t groups, int64_t registers, int64_t stride,
+                                 bool along)
 {
-    for (int64_t i = 0; i < (along ? SIDE : STEPS); i++) {
-        __builtin_prefetch(pare_numbers_at(from, i * stride).data);
-        if (along && !from.half)
-            __builtin_prefetch(pare_numbers_at(from, i * stride + SIDE).data);
-    }
+    return along ? n / groups * SIDE * stride + n % groups * STEPS
+                 : n % registers * SIDE + n / registers * STEPS * stride;
 }
 
-/* Memory is walked as it lies: along, line after line; else step after step of depth. */
 INLINE void pack_panels(real *panels, pare_numbers from, int64_t stride, bool along, bool turned,
                         int64_t count, int64_t depth, int terms)
 {
@@ -327,14 +332,13 @@ INLINE void pack_panels(real *panels, pare_numbers from, int64_t stride, bool al
         int64_t lines = count - at * SIDE, steps = depth - group * STEPS;
         lines = lines < 0 ? 0 : lines < SIDE ? lines : SIDE;
         steps = steps < STEPS ? steps : STEPS;
-        const pare_numbers start =
-            pare_numbers_at(from, along ? at * SIDE * stride + group * STEPS
-                                   : at * SIDE + group * STEPS * stride);
-        fetch_lines(pare_numbers_at(start, along ? AHEAD * STEPS : STEPS * stride), stride, along);
+        const int64_t start = start_of_register(n, groups, registers, stride, along);
+        const int64_t ahead =
+            start_of_register(n + AHEAD, groups, registers, stride, along) - start;
         if (lines == SIDE && steps == STEPS)
-            fill_register(to, start, stride, along, turned, terms);
+            fill_register(to, pare_numbers_at(from, start), stride, along, turned, terms, ahead);
         else
-            fill_edge(to, start, stride, along, turned, lines, steps, terms);
+            fill_edge(to, pare_numbers_at(from, start), stride, along, turned, lines, steps, terms);
     }
 }
 
