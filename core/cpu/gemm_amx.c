@@ -234,8 +234,7 @@ INLINE words interleave(halves x_y)
 
 /* A register's 16 lines (A's rows, B's columns) and 32 steps of depth, each term's `apart` words
  * behind the one before. Along, a line is a row of the register; else a pair of steps is. What is
- * `ahead` elements behind each line is fetched beside it: all at once, fetching would have the lines
- * wait. */
+ * `ahead` elements behind each line is fetched beside it: fetched all at once, lines would wait. */
 INLINE void round_lines(word *to, int64_t apart, const real *from, int64_t stride, bool along,
                         int terms, int64_t ahead)
 {
@@ -312,8 +311,8 @@ INLINE void fill_edge(word *to, pare_numbers from, int64_t stride, bool along, b
     fill_register(to, whole, whole_stride, along, turned, terms, 0);
 }
 
-/* Registers are filled in the order in which their lines lie in memory: along, line after line; else
- * step after step of depth. Where the lines of number n begin: */
+/* Registers are filled in the order in which their lines lie in memory: along, line after line,
+ * else step after step of depth. Where the lines of number n begin: */
 INLINE int64_t start_of_register(int64_t n, int64_t groups, int64_t registers, int64_t stride,
                                  bool along)
 {
