@@ -54,9 +54,9 @@ void pare_gemm_packed(real *c, int64_t ldc, pare_numbers a, int64_t lda, const r
                       int64_t m, int64_t n, int64_t k, const real *bias, void *workspace);
 
 /* Of products' operands from now on, in the whole process: call it before the first product. With
- * bf16 both are rounded to bf16 (8 bits of mantissa, to nearest) on their way into a product, whose
- * sums stay float; all else stays float too. One product's error is at most 2^-8 of the sum of its
- * terms' sizes, beside that of adding floats. PARE_USAGE where real is double. */
+ * bf16 both are rounded to bf16 (8 bits of mantissa, to nearest) on their way into a product, or
+ * are halves already; sums stay float. One product's error is at most 2^-8 of the sum of its terms'
+ * sizes, beside that of adding floats. PARE_USAGE where real is double. */
 typedef enum pare_precision { PARE_PRECISION_FP32, PARE_PRECISION_BF16 } pare_precision;
 pare_status pare_gemm_precision_set(pare_precision precision);
 pare_precision pare_gemm_precision(void);
