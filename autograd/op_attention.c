@@ -21,20 +21,13 @@ typedef struct attention_saved {
     pare_dropout_site dropout;
 } attention_saved;
 
-/* A matrix to write: reals, added to if `add`, or halves. */
-typedef struct output {
-    real *data;
-    pare_half *half;
-    bool add;
-} output;
-
 typedef struct attention_args {
     const pare_kernels *k;
     const attention_saved *s;
     const real *q, *key, *v;
-    output context;               /* forward */
+    pare_output context;          /* forward */
     const real *dcontext;         /* backward: its gradient */
-    output dq, dk, dv;            /* none where none is wanted */
+    pare_output dq, dk, dv;       /* backward */
     int64_t hidden, size;         /* columns of q, and of one head */
     int64_t tile_heads, head_tiles; /* heads of a tile; tiles of a sentence */
     pare_dropout_key dropout;
@@ -108,13 +101,13 @@ static void copy_in_transposed(real *to, const attention_args *a, const head_vie
                     h->keys.n, h->d);
 }
 
-static bool is_wanted(const output *to)
+static bool is_wanted(const pare_output *to)
 {
     return to->data || to->half;
 }
 
 /* the head's columns of these rows (+)= from[n, dp] */
-static void copy_out(const output *to, const attention_args *a, const head_view *h,
+static void copy_out(const pare_output *to, const attention_args *a, const head_view *h,
                      const real *from, span rows)
 {
     const int64_t start = rows.first * a->hidden + h->column;
@@ -131,7 +124,7 @@ static void copy_out(const output *to, const attention_args *a, const head_view 
 
 /* The head's columns of `to`, queries or keys, (+)= s·from with s[N, Lp] and `from` of keys, or
  * sᵀ·from with `from` of queries. */
-static void multiply_rows(const attention_args *a, const head_view *h, const output *to,
+static void multiply_rows(const attention_args *a, const head_view *h, const pare_output *to,
                           bool to_keys, const real *s, const real *from)
 {
     const span in = to_keys ? h->queries : h->keys, out = to_keys ? h->keys : h->queries;
@@ -294,21 +287,13 @@ pare_tensor *pare_attention(pare_tape *t, pare_tensor *q, pare_tensor *k, pare_t
                             sizeof saved);
 }
 
-static output gradient_of(pare_tape *t, pare_tensor *x)
-{
-    output out = {.half = pare_tape_half_gradient(t, x)};
-    if (!out.half)
-        out.data = pare_tape_gradient(t, x, &out.add);
-    return out;
-}
-
 void pare_attention_grad(pare_tape *t, const pare_node *node)
 {
     pare_tensor *q = node->in[0], *k = node->in[1], *v = node->in[2];
     attention_args args = {.q = q->data, .key = k->data, .v = v->data,
                            .dcontext = node->out->grad, .hidden = q->cols};
-    args.dq = gradient_of(t, q);
-    args.dk = gradient_of(t, k);
-    args.dv = gradient_of(t, v);
+    args.dq = pare_tape_any_gradient(t, q);
+    args.dk = pare_tape_any_gradient(t, k);
+    args.dv = pare_tape_any_gradient(t, v);
     run_heads(t, &args, node->saved, attention_grad_tile);
 }

@@ -22,18 +22,16 @@ static int64_t tiles(int64_t n, int64_t tile)
 
 typedef struct activation_args {
     const pare_kernels *k;
-    real *out;
-    pare_half *half;    /* instead of out, and never added to; or NULL */
-    const real *dy, *x; /* dy NULL: out = act(x); else out (+)= dy act'(x) */
+    pare_output out;    /* = act(x) if dy is NULL; else (+)= dy act'(x) */
+    const real *dy, *x;
     int64_t rows, cols;
     pare_activation act;
-    bool add;
 } activation_args;
 
 static void activate_part(const activation_args *a, real *out, int64_t at, int64_t n)
 {
     if (a->dy)
-        a->k->activate_grad(out, a->dy + at, a->x + at, n, a->act, a->add);
+        a->k->activate_grad(out, a->dy + at, a->x + at, n, a->act, a->out.add);
     else
         a->k->activate(out, a->x + at, n, a->act);
 }
@@ -44,19 +42,19 @@ static void activation_tile(void *context, int64_t tile)
     const int64_t first = tile * TILE_ROWS, last = first + TILE_ROWS;
     const int64_t start = first * a->cols, end = (last < a->rows ? last : a->rows) * a->cols;
     real piece[PIECE];
-    if (!a->half)
-        activate_part(a, a->out + start, start, end - start);
-    for (int64_t at = start; a->half && at < end; at += PIECE) {
+    if (a->out.data)
+        activate_part(a, a->out.data + start, start, end - start);
+    for (int64_t at = start; a->out.half && at < end; at += PIECE) {
         const int64_t n = end - at < PIECE ? end - at : PIECE;
         activate_part(a, piece, at, n);
-        a->k->narrow(a->half + at, n, piece, n, 1, n);
+        a->k->narrow(a->out.half + at, n, piece, n, 1, n);
     }
 }
 
-static void activate_rows(real *out, pare_half *half, const real *dy, const pare_tensor *x,
-                          pare_activation act, bool add)
+static void activate_rows(pare_output out, const real *dy, const pare_tensor *x,
+                          pare_activation act)
 {
-    activation_args args = {pare_kernels_get(), out, half, dy, x->data, x->rows, x->cols, act, add};
+    activation_args args = {pare_kernels_get(), out, dy, x->data, x->rows, x->cols, act};
     pare_parallel_work(tiles(x->rows, TILE_ROWS), 4.0 * (double)pare_tensor_size(x),
                        activation_tile, &args);
 }
@@ -68,17 +66,17 @@ pare_tensor *pare_activate(pare_tape *t, pare_tensor *x, pare_activation act)
     pare_tensor *y = pare_tape_output(t, x->rows, x->cols, x->needs_grad);
     if (!y)
         return NULL;
-    activate_rows(y->data, NULL, NULL, x, act, false);
+    activate_rows((pare_output){.data = y->data}, NULL, x, act);
     return pare_tape_record(t, PARE_OP_activate, y, (pare_tensor *[]){x}, 1, &act, sizeof act);
 }
 
 void pare_activate_grad(pare_tape *t, const pare_node *node)
 {
     const pare_activation *act = node->saved;
-    bool add;
-    real *dx = pare_tape_gradient(t, node->in[0], &add);
-    if (dx)
-        activate_rows(dx, NULL, node->out->grad, node->in[0], *act, add);
+    pare_output dx = {0};
+    dx.data = pare_tape_gradient(t, node->in[0], &dx.add);
+    if (dx.data)
+        activate_rows(dx, node->out->grad, node->in[0], *act);
 }
 
 /* ---- linear ---- */
@@ -93,10 +91,11 @@ static size_t operand_bytes(const pare_tensor *x)
 /* memory = act(x), as products take it; NULL in gives none out. */
 static pare_numbers activate_into(void *memory, const pare_tensor *x, pare_activation act)
 {
-    const pare_numbers a = {memory, pare_gemm_takes_halves()};
+    const bool half = pare_gemm_takes_halves();
+    const pare_output out = {half ? NULL : memory, half ? memory : NULL, false};
     if (memory)
-        activate_rows(a.half ? NULL : memory, a.half ? memory : NULL, NULL, x, act, false);
-    return a;
+        activate_rows(out, NULL, x, act);
+    return (pare_numbers){memory, half};
 }
 
 pare_numbers pare_activated(pare_tape *t, const pare_tensor *x, pare_activation act)
@@ -265,16 +264,18 @@ void pare_input_product(pare_tape *t, real *da, pare_numbers dy, const pare_tens
 void pare_input_grad(pare_tape *t, pare_tensor *x, pare_activation act, pare_numbers dy,
                      const pare_tensor *w)
 {
-    bool add = false;
-    pare_half *half = act != PARE_ACT_NONE ? pare_tape_half_gradient(t, x) : NULL;
-    real *dx = half ? NULL : pare_tape_gradient(t, x, &add);
-    if (!dx && !half)
+    pare_output dx = {0};
+    if (act == PARE_ACT_NONE)
+        dx.data = pare_tape_gradient(t, x, &dx.add);
+    else
+        dx = pare_tape_any_gradient(t, x);
+    if (!dx.data && !dx.half)
         return;
-    const bool direct = dx && (act == PARE_ACT_NONE || !add);
-    real *da = direct ? dx : pare_tape_scratch(t, (size_t)pare_tensor_size(x) * sizeof(real));
-    pare_input_product(t, da, dy, w, x->rows, direct && add);
+    const bool direct = dx.data && (act == PARE_ACT_NONE || !dx.add);
+    real *da = direct ? dx.data : pare_tape_scratch(t, (size_t)pare_tensor_size(x) * sizeof(real));
+    pare_input_product(t, da, dy, w, x->rows, direct && dx.add);
     if (act != PARE_ACT_NONE && da && t->status == PARE_OK)
-        activate_rows(dx, half, da, x, act, add);
+        activate_rows(dx, da, x, act);
 }
 
 void pare_bias_grad(pare_tape *t, pare_tensor *b, pare_numbers dy, int64_t rows)

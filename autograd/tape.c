@@ -159,13 +159,16 @@ real *pare_tape_gradient(pare_tape *tape, pare_tensor *x, bool *add)
     return x->grad;
 }
 
-pare_half *pare_tape_half_gradient(pare_tape *tape, pare_tensor *x)
+pare_output pare_tape_any_gradient(pare_tape *tape, pare_tensor *x)
 {
-    if (!x->needs_grad || !x->grad_is_operand || x->has_grad || !pare_gemm_takes_halves())
-        return NULL;
-    x->half_grad = take_buffer(tape, as_halves(x));
-    x->has_grad = x->half_grad;
-    return x->half_grad;
+    pare_output out = {0};
+    if (!x->needs_grad || !x->grad_is_operand || x->has_grad || !pare_gemm_takes_halves()) {
+        out.data = pare_tape_gradient(tape, x, &out.add);
+        return out;
+    }
+    out.half = x->half_grad = take_buffer(tape, as_halves(x));
+    x->has_grad = true;
+    return out;
 }
 
 /* All that used `out` ran after it, so its gradient is not read again. */

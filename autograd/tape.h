@@ -87,8 +87,15 @@ void *pare_tape_scratch(pare_tape *tape, size_t bytes);
  * to what is there or to overwrite it; afterwards x counts as having a gradient. */
 real *pare_tape_gradient(pare_tape *tape, pare_tensor *x, bool *add);
 
-/* The same as halves, not to be added to; NULL: x's gradient is to be reals. */
-pare_half *pare_tape_half_gradient(pare_tape *tape, pare_tensor *x);
+/* A matrix to write: reals, added to if `add`, or halves; neither: nobody wants it. */
+typedef struct pare_output {
+    real *data;
+    pare_half *half;
+    bool add;
+} pare_output;
+
+/* Where x's gradient goes from an op that can make halves, where only products will read them. */
+pare_output pare_tape_any_gradient(pare_tape *tape, pare_tensor *x);
 
 /* The gradient of an op's output has been used, and its buffer can be another's. The tape calls it
  * for the output that was recorded; an op of several calls it for the others. */

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "core/real.h"
 
@@ -14,6 +15,13 @@ static inline uint32_t pare_half_of(uint32_t bits)
 {
     const uint32_t rounded = bits + 0x7fff + (bits >> 16 & 1);
     return ((bits & 0x7fffffff) > 0x7f800000 ? bits | 0x400000 : rounded) >> 16;
+}
+
+static inline pare_half pare_half_from(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return (pare_half)pare_half_of(bits);
 }
 
 /* A matrix of reals, or of halves: what is between two products that round it to bf16 anyway takes

@@ -39,10 +39,8 @@ static void make(operand *o, int64_t count, int64_t depth, bool along, bool whol
             seed = seed * 1664525u + 1013904223u;
             const float x = (float)(seed >> 8) / (1 << 23) - 1;
             const int64_t at = along ? i * depth + p : p * count + i;
-            uint32_t bits;
-            memcpy(&bits, &x, sizeof bits);
             o->from[at] = x;
-            o->half[at] = (pare_half)pare_half_of(bits);
+            o->half[at] = pare_half_from(x);
             o->rounded[i][p] = whole ? (double)x : nearest_bf16(x);
         }
     for (int64_t i = 0; i < PANELS; i++)

@@ -66,12 +66,8 @@ static pare_half *halves_of(const real *x, int64_t rows, int64_t stride)
     const int64_t n = rows * stride + GAP;
     pare_half *y = pare_malloc((size_t)n * sizeof *y);
     assert_non_null(y);
-    for (int64_t i = 0; i < n; i++) {
-        const float number = (float)x[i];
-        uint32_t bits;
-        memcpy(&bits, &number, sizeof bits);
-        y[i] = (pare_half)pare_half_of(bits);
-    }
+    for (int64_t i = 0; i < n; i++)
+        y[i] = pare_half_from((float)x[i]);
     return y;
 }
 

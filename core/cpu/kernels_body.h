@@ -380,12 +380,8 @@ typedef uint16_t vhalf __attribute__((vector_size(VL * 2), aligned(2), may_alias
 static inline vhalf v_narrow(vreal x)
 {
     vhalf y = {0};
-    for (int l = 0; l < VL; l++) {
-        const float number = (float)x[l];
-        uint32_t bits;
-        memcpy(&bits, &number, sizeof bits);
-        y[l] = (uint16_t)pare_half_of(bits);
-    }
+    for (int l = 0; l < VL; l++)
+        y[l] = pare_half_from((float)x[l]);
     return y;
 }
 
