@@ -136,6 +136,12 @@ static pare_status check_batch(const pare_packed *b, const pare_tensor *word,
     return check_rows("token type", b->types, b->n_tokens, type);
 }
 
+static void update_late(const pare_tensor *table, const int32_t *index, int64_t n)
+{
+    if (table->late)
+        table->late->update(table->late, index, n);
+}
+
 pare_tensor *pare_embed(pare_tape *t, const pare_packed *batch, pare_tensor *word, int64_t padding,
                         pare_tensor *position, pare_tensor *type, pare_tensor *gamma,
                         pare_tensor *beta, double eps, pare_dropout_site dropout)
@@ -144,6 +150,9 @@ pare_tensor *pare_embed(pare_tape *t, const pare_packed *batch, pare_tensor *wor
     if (status != PARE_OK)
         return pare_tape_fail(t, status);
     const int64_t n = batch->n_tokens, cols = word->cols;
+    update_late(word, batch->ids, n);
+    update_late(position, batch->positions, n);
+    update_late(type, batch->types, n);
     const bool needs_grad = word->needs_grad || position->needs_grad || type->needs_grad ||
                             gamma->needs_grad || beta->needs_grad;
     pare_tensor *y = pare_tape_output(t, n, cols, needs_grad);

@@ -17,6 +17,12 @@ typedef enum pare_row_state {
     PARE_ROW_GRADIENT /* has one */
 } pare_row_state;
 
+/* Rows of a table whose updates wait until they are read: whoever looks rows up calls update with
+ * their numbers before. (Where none wait it writes nothing.) */
+typedef struct pare_late_rows {
+    void (*update)(struct pare_late_rows *late, const int32_t *rows, int64_t n);
+} pare_late_rows;
+
 /* data[rows, cols], row-major, no gaps. A vector is one row. The arena that made it owns data.
  * grad has the same shape or is NULL; its content counts only when has_grad is set: the first
  * contribution overwrites, later ones add, and nobody has to zero it.
@@ -27,6 +33,7 @@ typedef struct pare_tensor {
     real *grad;
     pare_half *half, *half_grad; /* instead of data, of grad; NULL: reals */
     uint8_t *row_state; /* [rows] pare_row_state of a table of embeddings in training; else NULL */
+    pare_late_rows *late; /* of the same; else NULL */
     const real *packed; /* data as the second operand of products (core/gemm.h); NULL: no copy */
     int64_t rows, cols;
     bool needs_grad; /* a gradient is wanted for it or for something below it */

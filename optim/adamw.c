@@ -12,6 +12,17 @@ enum { CHUNK = 1 << 16 };
 
 #define ADAM_EPSILON 1e-8
 
+/* A table of embeddings. */
+struct pare_optimizer_table {
+    pare_late_rows late; /* what its tensor knows of it: the first field */
+    pare_optimizer *optimizer;
+    int slot;      /* index into params[] */
+    int64_t *done; /* [rows] updates that each row has had */
+    struct late_row {
+        int64_t row, done;
+    } *rows; /* room for the rows of one call */
+};
+
 /* Whole rows, where they have states. */
 static int64_t chunk_size(const pare_tensor *x)
 {
@@ -41,6 +52,26 @@ static void cut_chunks(pare_optimizer *o)
     }
 }
 
+static void update_late_rows(pare_late_rows *late, const int32_t *rows, int64_t n);
+
+static bool add_table(pare_optimizer *o, pare_arena *arena, int i)
+{
+    pare_tensor *x = &o->params[i]->tensor;
+    pare_optimizer_table *table = pare_arena_zalloc(arena, sizeof *table);
+    x->row_state = pare_arena_zalloc(arena, (size_t)x->rows);
+    o->zeros = pare_arena_zalloc(arena, (size_t)x->cols * sizeof(real));
+    if (!table || !x->row_state || !o->zeros)
+        return false;
+    table->late.update = update_late_rows;
+    table->optimizer = o;
+    table->slot = i;
+    table->done = pare_arena_zalloc(arena, (size_t)x->rows * sizeof *table->done);
+    table->rows = pare_arena_alloc(arena, (size_t)x->rows * sizeof *table->rows);
+    o->tables[i] = table;
+    x->late = &table->late;
+    return table->done && table->rows;
+}
+
 /* Gradient and moments of one parameter. */
 static bool add_state(pare_optimizer *o, pare_arena *arena, int i)
 {
@@ -49,12 +80,9 @@ static bool add_state(pare_optimizer *o, pare_arena *arena, int i)
     x->needs_grad = true;
     x->has_grad = false;
     x->row_state = NULL;
-    if (pare_param_is_table(o->params[i])) {
-        x->row_state = pare_arena_zalloc(arena, (size_t)x->rows);
-        o->zeros = pare_arena_zalloc(arena, (size_t)x->cols * sizeof(real));
-        if (!x->row_state || !o->zeros)
-            return false;
-    }
+    x->late = NULL;
+    if (pare_param_is_table(o->params[i]) && !add_table(o, arena, i))
+        return false;
     x->grad = pare_arena_alloc(arena, bytes);
     o->m[i] = pare_arena_zalloc(arena, bytes);
     o->v[i] = pare_arena_zalloc(arena, bytes);
@@ -74,7 +102,8 @@ pare_status pare_optimizer_new(pare_arena *arena, pare_param *const *params, int
     o->params = pare_arena_alloc(arena, (size_t)n * sizeof *o->params);
     o->m = pare_arena_alloc(arena, (size_t)n * sizeof *o->m);
     o->v = pare_arena_alloc(arena, (size_t)n * sizeof *o->v);
-    if (!o->params || !o->m || !o->v)
+    o->tables = pare_arena_zalloc(arena, (size_t)n * sizeof *o->tables);
+    if (!o->params || !o->m || !o->v || !o->tables)
         return PARE_MEMORY;
     o->beta1 = 0.9;
     o->beta2 = 0.999;
@@ -101,9 +130,12 @@ pare_status pare_optimizer_new(pare_arena *arena, pare_param *const *params, int
 
 void pare_optimizer_moments_changed(pare_optimizer *o)
 {
+    o->settled = o->updates;
     for (int i = 0; i < o->n; i++) {
         const pare_tensor *x = &o->params[i]->tensor;
-        for (int64_t e = 0; x->row_state && e < pare_tensor_size(x); e++)
+        for (int64_t r = 0; o->tables[i] && r < x->rows; r++)
+            o->tables[i]->done[r] = o->updates;
+        for (int64_t e = 0; o->tables[i] && e < pare_tensor_size(x); e++)
             if (o->m[i][e] != 0 || o->v[i][e] != 0)
                 x->row_state[e / x->cols] = PARE_ROW_MOVING;
     }
@@ -155,52 +187,111 @@ double pare_clip_factor(double norm, double limit)
     return factor < 1 ? factor : 1;
 }
 
-/* ---- the step ---- */
+/* ---- the update ---- */
 
-typedef struct step_args {
-    pare_optimizer *optimizer;
-    const double *learning_rate; /* [PARE_GROUPS] */
-    pare_adamw_step step;
-    double correction1, correction2; /* of the bias of the moments */
-} step_args;
-
-static void step_rows(const pare_optimizer *o, const pare_optimizer_chunk *c,
-                      const pare_adamw_step *step)
+/* An update as one parameter meets it. */
+static pare_adamw_step step_of(const pare_optimizer *o, const pare_param *p,
+                               const pare_optimizer_update *u)
 {
-    const pare_tensor *x = &o->params[c->slot]->tensor;
+    const bool weights = p->group == PARE_GROUP_WEIGHTS;
+    const bool corrected = !weights || o->bias_correction;
+    return (pare_adamw_step){.learning_rate = u->learning_rate[p->group],
+                             .beta1 = o->beta1,
+                             .beta2 = o->beta2,
+                             .epsilon = weights ? o->epsilon : ADAM_EPSILON,
+                             .decay = p->decay ? o->weight_decay : 0,
+                             .clip = weights ? u->clip : 1,
+                             .correction1 = corrected ? u->correction1 : 1,
+                             .correction2 = corrected ? u->correction2 : 1};
+}
+
+/* A row's updates up to number `last`, with a gradient of zeros. */
+static void catch_up(const pare_optimizer *o, int slot, struct late_row late, int64_t last)
+{
+    const pare_tensor *x = &o->params[slot]->tensor;
     const pare_kernels *k = pare_kernels_get();
-    const real shrink = (real)(1 - step->learning_rate * step->decay);
-    for (int64_t at = c->start; at < c->start + c->size; at += x->cols) {
-        const uint8_t state = x->row_state[at / x->cols];
-        const bool has_grad = x->has_grad && state == PARE_ROW_GRADIENT;
-        if (state != PARE_ROW_STILL)
-            k->adamw(x->data + at, o->m[c->slot] + at, o->v[c->slot] + at,
-                     has_grad ? x->grad + at : o->zeros, x->cols, step);
+    const int64_t at = late.row * x->cols;
+    for (int64_t t = late.done + 1; t <= last; t++) {
+        const pare_adamw_step step =
+            step_of(o, o->params[slot], &o->latest[t % PARE_LATE_UPDATES]);
+        const real shrink = (real)(1 - step.learning_rate * step.decay);
+        if (x->row_state[late.row] != PARE_ROW_STILL)
+            k->adamw(x->data + at, o->m[slot] + at, o->v[slot] + at, o->zeros, x->cols, &step);
         else if (shrink != 1)
             k->scale(x->data + at, shrink, x->cols);
     }
 }
 
-static void step_tile(void *context, int64_t tile)
+static void late_row_tile(void *context, int64_t tile)
 {
-    const step_args *a = context;
-    const pare_optimizer *o = a->optimizer;
+    const pare_optimizer_table *table = context;
+    catch_up(table->optimizer, table->slot, table->rows[tile], table->optimizer->updates);
+}
+
+static void update_late_rows(pare_late_rows *late, const int32_t *rows, int64_t n)
+{
+    pare_optimizer_table *table = (pare_optimizer_table *)late;
+    const pare_optimizer *o = table->optimizer;
+    int64_t count = 0, waiting = 0;
+    for (int64_t i = 0; i < n; i++) {
+        int64_t *done = &table->done[rows[i]];
+        if (*done == o->updates)
+            continue;
+        waiting += o->updates - *done;
+        table->rows[count++] = (struct late_row){rows[i], *done};
+        *done = o->updates;
+    }
+    pare_parallel_work(count, (double)(waiting * o->params[table->slot]->tensor.cols),
+                       late_row_tile, table);
+}
+
+static void settle_tile(void *context, int64_t tile)
+{
+    const pare_optimizer *o = context;
     const pare_optimizer_chunk *c = &o->chunks[tile];
-    const pare_param *p = o->params[c->slot];
-    const pare_tensor *x = &p->tensor;
-    pare_adamw_step step = a->step;
-    step.decay = p->decay ? o->weight_decay : 0;
-    step.learning_rate = a->learning_rate[p->group];
-    if (p->group != PARE_GROUP_WEIGHTS) {
-        step.clip = 1;
-        step.epsilon = ADAM_EPSILON;
+    const pare_optimizer_table *table = o->tables[c->slot];
+    if (!table)
+        return;
+    const int64_t cols = o->params[c->slot]->tensor.cols, end = (c->start + c->size) / cols;
+    for (int64_t r = c->start / cols; r < end; r++) {
+        catch_up(o, c->slot, (struct late_row){r, table->done[r]}, o->updates);
+        table->done[r] = o->updates;
     }
-    if (p->group != PARE_GROUP_WEIGHTS || o->bias_correction) {
-        step.correction1 = a->correction1;
-        step.correction2 = a->correction2;
+}
+
+void pare_optimizer_settle(pare_optimizer *o)
+{
+    if (o->settled < o->updates)
+        pare_parallel_work(o->n_chunks, (double)o->n_weights, settle_tile, o);
+    o->settled = o->updates;
+}
+
+/* Rows that have a gradient; the others wait. */
+static void update_rows(const pare_optimizer *o, const pare_optimizer_chunk *c,
+                        const pare_adamw_step *step)
+{
+    const pare_tensor *x = &o->params[c->slot]->tensor;
+    int64_t *done = o->tables[c->slot]->done;
+    for (int64_t at = c->start; x->has_grad && at < c->start + c->size; at += x->cols) {
+        const int64_t r = at / x->cols;
+        if (x->row_state[r] != PARE_ROW_GRADIENT)
+            continue;
+        catch_up(o, c->slot, (struct late_row){r, done[r]}, o->updates - 1);
+        pare_kernels_get()->adamw(x->data + at, o->m[c->slot] + at, o->v[c->slot] + at,
+                                  x->grad + at, x->cols, step);
+        done[r] = o->updates;
     }
-    if (x->row_state) {
-        step_rows(o, c, &step);
+}
+
+static void update_tile(void *context, int64_t tile)
+{
+    const pare_optimizer *o = context;
+    const pare_optimizer_chunk *c = &o->chunks[tile];
+    const pare_tensor *x = &o->params[c->slot]->tensor;
+    const pare_adamw_step step =
+        step_of(o, o->params[c->slot], &o->latest[o->updates % PARE_LATE_UPDATES]);
+    if (o->tables[c->slot]) {
+        update_rows(o, c, &step);
         return;
     }
     if (!x->has_grad)
@@ -211,12 +302,15 @@ static void step_tile(void *context, int64_t tile)
 
 void pare_optimizer_step(pare_optimizer *o, const double learning_rate[PARE_GROUPS], double clip)
 {
+    if (o->updates - o->settled == PARE_LATE_UPDATES)
+        pare_optimizer_settle(o);
     o->updates++;
-    step_args args = {.optimizer = o, .learning_rate = learning_rate,
-                      .step = {0, o->beta1, o->beta2, o->epsilon, 0, clip, 1, 1},
-                      .correction1 = 1 / (1 - pare_power(o->beta1, o->updates)),
-                      .correction2 = 1 / (1 - pare_power(o->beta2, o->updates))};
-    pare_parallel_work(o->n_chunks, 4.0 * (double)o->n_weights, step_tile, &args);
+    pare_optimizer_update *u = &o->latest[o->updates % PARE_LATE_UPDATES];
+    memcpy(u->learning_rate, learning_rate, sizeof u->learning_rate);
+    u->clip = clip;
+    u->correction1 = 1 / (1 - pare_power(o->beta1, o->updates));
+    u->correction2 = 1 / (1 - pare_power(o->beta2, o->updates));
+    pare_parallel_work(o->n_chunks, 4.0 * (double)o->n_weights, update_tile, o);
     for (int i = 0; i < o->n; i++)
         o->params[i]->tensor.has_grad = false;
 }

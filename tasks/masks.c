@@ -179,6 +179,7 @@ static pare_status update(pare_training *t, double rates[PARE_GROUPS])
 static pare_status save_stair(pare_training *t, pare_masks *m, int stair)
 {
     pare_model *compact = NULL;
+    pare_optimizer_settle(t->optimizer);
     pare_status status =
         pare_masks_compact(m, t->model, m->options.targets[stair], &t->encoded, &compact);
     if (status == PARE_OK)

@@ -260,6 +260,7 @@ static void note_evaluation(const pare_training *t, const pare_evaluation *e)
 static pare_status evaluate(pare_training *t)
 {
     pare_evaluation e;
+    pare_optimizer_settle(t->optimizer);
     PARE_TRY(METHOD(t, evaluate));
     const pare_infer_space space = {t->step, t->scratch};
     PARE_TRY(pare_eval_set_run(&t->dev, t->model, t->options->eval_batch_size, &space,
@@ -292,6 +293,7 @@ static pare_status evaluate(pare_training *t)
 static pare_status save(pare_training *t)
 {
     PARE_TRY(pare_run_sync_log(&t->run));
+    pare_optimizer_settle(t->optimizer);
     char *path = pare_run_checkpoint(&t->run, t->state.step);
     if (!path)
         return PARE_MEMORY;

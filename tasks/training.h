@@ -46,7 +46,8 @@ typedef struct pare_method {
     pare_status (*forward)(pare_training *t, pare_bert_pass *pass);
     /* gradients are there, the update is not: adds its own, sets learning rates */
     pare_status (*update)(pare_training *t, double rates[PARE_GROUPS]);
-    pare_status (*updated)(pare_training *t);   /* after the update, which state.step counts */
+    /* After the update, which state.step counts (rows of embeddings: see pare_optimizer_settle). */
+    pare_status (*updated)(pare_training *t);
     pare_status (*evaluate)(pare_training *t);  /* before the dev set is */
     void (*log)(const pare_training *t, pare_json *record); /* into the step's record */
 } pare_method;

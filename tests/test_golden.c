@@ -255,6 +255,7 @@ static void run_optimizer(const char *variant)
     f.model = trained;
     for (int k = 0; k < 12; k++) {
         train_step(&g, o, variant, k);
+        pare_optimizer_settle(o);
         if (k == 0 || k == 4 || k == 11)
             compare_weights(&g.weights, trained, variant, k + 1);
     }

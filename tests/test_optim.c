@@ -360,7 +360,7 @@ static void test_unknown_optimizer(void **state)
 
 /* ---- tables, most of whose rows have no gradient ---- */
 
-enum { TABLE_ROWS = 301, TABLE_COLS = 37, TABLE_UPDATES = 6 };
+enum { TABLE_ROWS = 301, TABLE_COLS = 37, TABLE_UPDATES = 6, LATE_UPDATES = 150 };
 
 typedef struct table {
     pare_arena *arena;
@@ -421,6 +421,7 @@ static void test_rows_without_gradients(void **state)
     for (int k = 0; k < TABLE_UPDATES; k++) {
         table_update(dense, k % 5);
         table_update(rows, k % 5);
+        pare_optimizer_settle(rows->o);
         assert_memory_equal(rows->param.tensor.data, dense->param.tensor.data, bytes);
         assert_memory_equal(rows->o->m[0], dense->o->m[0], bytes);
         assert_memory_equal(rows->o->v[0], dense->o->v[0], bytes);
@@ -438,10 +439,40 @@ static void test_rows_without_gradients(void **state)
     for (int64_t r = 0; r < TABLE_ROWS; r++)
         still += rows->param.tensor.row_state[r] == PARE_ROW_STILL;
     assert_int_equal(still, 3 * TABLE_ROWS / 7);
+    pare_optimizer_settle(resumed->o);
     assert_memory_equal(resumed->param.tensor.data, dense->param.tensor.data, bytes);
     table_free(dense);
     table_free(rows);
     table_free(resumed);
+}
+
+/* Rows that wait have had all updates when they are read, more of them than are kept, and named
+ * twice in one call; the others when the table is settled. */
+static void test_late_rows(void **state)
+{
+    (void)state;
+    enum { READ = 24 };
+    const size_t row_bytes = TABLE_COLS * sizeof(real);
+    table *dense = table_new(false), *late = table_new(true);
+    pare_tensor *x = &late->param.tensor;
+    for (int k = 0; k < LATE_UPDATES; k++) {
+        int32_t rows[READ];
+        for (int i = 0; i < READ; i++)
+            rows[i] = (k * k + i / 2 * 19) % (TABLE_ROWS / 2);
+        x->late->update(x->late, rows, READ);
+        for (int i = 0; i < READ; i++)
+            assert_memory_equal(x->data + rows[i] * TABLE_COLS,
+                                dense->param.tensor.data + rows[i] * TABLE_COLS, row_bytes);
+        table_update(dense, k % 5);
+        table_update(late, k % 5);
+    }
+    assert_memory_not_equal(x->data, dense->param.tensor.data, TABLE_ROWS * row_bytes);
+    pare_optimizer_settle(late->o);
+    assert_memory_equal(x->data, dense->param.tensor.data, TABLE_ROWS * row_bytes);
+    assert_memory_equal(late->o->m[0], dense->o->m[0], TABLE_ROWS * row_bytes);
+    assert_memory_equal(late->o->v[0], dense->o->v[0], TABLE_ROWS * row_bytes);
+    table_free(dense);
+    table_free(late);
 }
 
 static void note_index(void *context, int64_t tile)
@@ -492,6 +523,7 @@ int main(void)
         cmocka_unit_test(test_gradients_that_are_not_finite),
         cmocka_unit_test(test_unknown_optimizer),
         cmocka_unit_test(test_rows_without_gradients),
+        cmocka_unit_test(test_late_rows),
         cmocka_unit_test(test_inside_a_team_of_the_callers),
         cmocka_unit_test(test_clipping),
     };
