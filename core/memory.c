@@ -3,7 +3,8 @@
  * An arena is a list of blocks, the newest first. Allocation bumps the newest block; where it does
  * not fit, a new block follows, as large as all before it up to 64 MiB, so there are few. The
  * largest block given back waits for the next: fresh memory costs the system more than using it
- * does. */
+ * does. For that reason an emptied arena has room for more than it ever held: what is not touched
+ * costs nothing. */
 #include "core/memory.h"
 
 #include <stdarg.h>
@@ -15,7 +16,8 @@
 
 #include "core/status.h"
 
-enum { ALIGNMENT = 64, FIRST_BLOCK = 1 << 16, LARGE_BLOCK = 1 << 26, LARGE_PAGE = 1 << 21 };
+enum { ALIGNMENT = 64, FIRST_BLOCK = 1 << 16, LARGE_BLOCK = 1 << 26, LARGE_PAGE = 1 << 21,
+       HEADROOM = 4 };
 
 typedef struct block {
     struct block *older;
@@ -250,13 +252,13 @@ pare_mark pare_arena_mark(const pare_arena *arena)
 
 void pare_arena_release(pare_arena *arena, pare_mark mark)
 {
-    if (mark.total == 0) { /* empty: keep one block, as large as the whole ever was */
+    if (mark.total == 0) { /* empty: keep one block, larger than the whole ever was */
         if (arena->newest && arena->newest->size < arena->peak) {
             while (arena->newest)
                 retire_newest(arena);
             free_spare(arena);
             arena->total = 0;
-            if (!add_block(arena, arena->peak))
+            if (!add_block(arena, HEADROOM * arena->peak) && !add_block(arena, arena->peak))
                 return; /* tried again, and reported, by the next allocation */
         }
         if (arena->newest)

@@ -43,7 +43,8 @@ char *pare_arena_printf(pare_arena *arena, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* Everything handed out after the mark is given back. A mark taken from an empty arena empties it;
- * an emptied arena joins its blocks into one of the peak's size: a steady loop stops allocating. */
+ * an emptied arena joins its blocks into one with room for more than its peak: a loop of steps of
+ * about the same size stops allocating. */
 pare_mark pare_arena_mark(const pare_arena *arena);
 void pare_arena_release(pare_arena *arena, pare_mark mark);
 
