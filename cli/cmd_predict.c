@@ -7,6 +7,7 @@
 #include "cli/options.h"
 #include "core/elementary.h"
 #include "core/text.h"
+#include "models/model_file.h"
 #include "tasks/evaluate.h"
 #include "tasks/head.h"
 
@@ -114,7 +115,7 @@ static pare_status open_job(predict_job *job)
     job->arena = pare_arena_new("predictions");
     if (!job->arena)
         return PARE_MEMORY;
-    PARE_TRY(pare_model_open(job->options->model, &job->model));
+    PARE_TRY(pare_model_map(job->options->model, &job->model));
     PARE_TRY(open_task(job));
     return pare_context(pare_tokenizer_new(&job->model->vocabulary, &job->tokenizer), "%s",
                         job->options->model);

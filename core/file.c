@@ -161,21 +161,25 @@ pare_status pare_file_read(const char *path, size_t limit, char **bytes, size_t 
     return PARE_OK;
 }
 
-/* The map stays when its descriptor is closed. */
-pare_status pare_map_open(const char *path, pare_map *map)
+pare_status pare_input_map(const pare_input *in, pare_map *map)
 {
     static const unsigned char nothing[1];
     *map = (pare_map){nothing, 0};
+    if (in->size == 0)
+        return PARE_OK;
+    void *bytes = mmap(NULL, in->size, PROT_READ | PROT_WRITE, MAP_PRIVATE, in->fd, 0);
+    if (bytes == MAP_FAILED)
+        return pare_sys_fail(in->path, 0);
+    *map = (pare_map){bytes, in->size};
+    return PARE_OK;
+}
+
+pare_status pare_map_open(const char *path, pare_map *map)
+{
     pare_input *in = NULL;
+    *map = (pare_map){NULL, 0};
     PARE_TRY(pare_input_open(path, &in));
-    pare_status status = PARE_OK;
-    if (in->size > 0) {
-        void *bytes = mmap(NULL, in->size, PROT_READ, MAP_PRIVATE, in->fd, 0);
-        if (bytes == MAP_FAILED)
-            status = pare_sys_fail(path, 0);
-        else
-            *map = (pare_map){bytes, in->size};
-    }
+    const pare_status status = pare_input_map(in, map);
     pare_input_close(in);
     return status;
 }

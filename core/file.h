@@ -1,6 +1,6 @@
 /* file.h: every read and write of a file passes here.
  *
- * Reading: whole files, or a read-only map of one. Writing: into a temporary name beside the final
+ * Reading: whole files, or a map of one. Writing: into a temporary name beside the final
  * one, which it takes only when all is on the disk:
  *
  *   pare_output *out = NULL;
@@ -18,7 +18,9 @@
  * that change while being read are errors. limit 0 = any size. */
 pare_status pare_file_read(const char *path, size_t limit, char **bytes, size_t *size);
 
-/* A read-only map (an empty file maps to a valid pointer with size 0). */
+/* A file's bytes without a copy (an empty one maps to a valid pointer with size 0). They may be
+ * written, which changes this process's alone. What others cut off while it is mapped is a SIGBUS
+ * where it is touched (cli/main.c says so, and ends). */
 typedef struct pare_map {
     const unsigned char *bytes;
     size_t size;
@@ -32,6 +34,8 @@ pare_status pare_input_open(const char *path, pare_input **out);
 uint64_t pare_input_size(const pare_input *in);
 pare_status pare_input_read_at(const pare_input *in, uint64_t at, void *bytes, size_t size);
 void pare_input_close(pare_input *in); /* NULL is allowed */
+/* Its bytes in memory, page by page as they are touched; good after it is closed. */
+pare_status pare_input_map(const pare_input *in, pare_map *map);
 
 /* Text appended to a log (metrics.jsonl): one write a call, so that a line is whole or absent. */
 pare_status pare_file_append(const char *path, const char *text, size_t size);

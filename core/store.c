@@ -19,6 +19,8 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 
 enum {
     LONGEST_ATTRIBUTE = 32 << 10, /* bytes of a string; longer ones are datasets */
+    ALIGNMENT = 64,               /* of arrays from so many bytes on: they can be used where they */
+    ALIGNED_FROM = 1024,          /* ... are mapped */
     MAX_DEPTH = 8,                /* groups inside groups */
     MAX_OBJECTS = 1 << 20
 };
@@ -151,7 +153,8 @@ static bool writer_open(writer *w, hid_t fapl)
     if (H5Pset_userblock(plist, PARE_SEAL_SIZE) >= 0 && H5Pset_obj_track_times(plist, 0) >= 0 &&
         H5Pset_obj_track_times(w->group_plist, 0) >= 0 &&
         H5Pset_obj_track_times(w->data_plist, 0) >= 0 &&
-        H5Pset_layout(w->data_plist, H5D_CONTIGUOUS) >= 0)
+        H5Pset_layout(w->data_plist, H5D_CONTIGUOUS) >= 0 &&
+        H5Pset_alignment(fapl, ALIGNED_FROM, ALIGNMENT) >= 0)
         w->file = H5Fcreate("pare", H5F_ACC_TRUNC, plist, fapl);
     pare_hdf5_release(plist);
     return w->file >= 0;

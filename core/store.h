@@ -12,6 +12,7 @@
 
 #include <stdint.h>
 
+#include "core/file.h"
 #include "core/status.h"
 
 typedef enum pare_dtype { PARE_F32, PARE_F64, PARE_I64, PARE_U8, PARE_BF16, PARE_I8 } pare_dtype;
@@ -74,6 +75,12 @@ const pare_array *pare_store_find(const pare_store *store, const char *name);
 /* Reads the array into `out`, which has room for it; F32 and F64 are converted to `as`, other
  * types must equal it. */
 pare_status pare_store_read(pare_store *store, const char *name, pare_dtype as, void *out);
+
+/* The file's bytes without a copy; the map is the caller's, and outlives the store. */
+pare_status pare_store_map(const pare_store *store, pare_map *map);
+/* The array's place in that map; NULL where it has to be read: another type, or not aligned. */
+void *pare_store_find_mapped(const pare_store *store, const pare_map *map, const char *name,
+                             pare_dtype as);
 
 /* Attributes of the root. A missing one gives `otherwise` (strings are owned by the store). */
 bool pare_store_has_attribute(const pare_store *store, const char *name);

@@ -339,6 +339,20 @@ pare_status pare_store_read(pare_store *store, const char *name, pare_dtype as, 
                              (double)item->bytes, read_block, &job);
 }
 
+pare_status pare_store_map(const pare_store *store, pare_map *map)
+{
+    return pare_input_map(store->in, map);
+}
+
+void *pare_store_find_mapped(const pare_store *store, const pare_map *map, const char *name,
+                             pare_dtype as)
+{
+    const pare_item *item = find_item(store, name);
+    if (!item || item->array.dtype != as || item->at % pare_dtype_size(as) != 0)
+        return NULL;
+    return (void *)(uintptr_t)(map->bytes + item->at);
+}
+
 /* ---- Attributes ---- */
 
 static const pare_attribute *find_attribute(const pare_store *store, const char *name)

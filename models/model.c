@@ -353,6 +353,7 @@ void pare_model_free(pare_model *model)
     if (!model)
         return;
     pare_arena_free(model->packed);
+    pare_map_close(&model->file);
     pare_arena_free(model->arena); /* the model lies in it */
 }
 

@@ -9,6 +9,7 @@
 #ifndef PARE_MODELS_MODEL_H
 #define PARE_MODELS_MODEL_H
 
+#include "core/file.h"
 #include "core/tensor.h"
 #include "models/config.h"
 
@@ -47,6 +48,7 @@ typedef struct pare_vocabulary_spec {
 struct pare_model {
     pare_arena *arena;  /* owns everything below */
     pare_arena *packed; /* pare_model_pack's; else NULL */
+    pare_map file;      /* where numbers are, if they were not copied from it (pare_model_map) */
     pare_config config;
 
     pare_param *word_embeddings, *position_embeddings, *token_type_embeddings;

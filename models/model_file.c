@@ -199,9 +199,15 @@ static pare_status read_tensors(const outline *o, pare_model *model)
 {
     for (int i = 0; i < model->n_params; i++) {
         const pare_array *a;
+        pare_tensor *x = &model->params[i]->tensor;
         PARE_TRY(find_array(o, model->params[i]->name, &a));
-        PARE_TRY(pare_store_read(o->store, a->name, PARE_REAL_DTYPE,
-                                 model->params[i]->tensor.data));
+        real *place = model->file.size == 0 ? NULL
+                                            : pare_store_find_mapped(o->store, &model->file,
+                                                                     a->name, PARE_REAL_DTYPE);
+        if (place)
+            x->data = place;
+        else
+            PARE_TRY(pare_store_read(o->store, a->name, PARE_REAL_DTYPE, x->data));
     }
     return PARE_OK;
 }
@@ -273,7 +279,7 @@ static pare_status make_model(outline *o, pare_model **model)
     return pare_model_new(&o->config, o->with_pooler, o->n_labels, model);
 }
 
-pare_status pare_model_from_store(pare_store *store, const char *path, pare_model **out)
+static pare_status load(pare_store *store, const char *path, bool mapped, pare_model **out)
 {
     outline o = {.store = store, .path = path, .arena = pare_arena_new("model file")};
     pare_model *model = NULL;
@@ -284,6 +290,8 @@ pare_status pare_model_from_store(pare_store *store, const char *path, pare_mode
         status = read_labels(&o, model);
     if (status == PARE_OK)
         status = read_texts(&o, model);
+    if (status == PARE_OK && mapped) /* what cannot be mapped is read */
+        (void)pare_store_map(store, &model->file);
     if (status == PARE_OK)
         status = read_tensors(&o, model);
     if (status == PARE_OK)
@@ -293,12 +301,27 @@ pare_status pare_model_from_store(pare_store *store, const char *path, pare_mode
     return status;
 }
 
-pare_status pare_model_open(const char *path, pare_model **out)
+pare_status pare_model_from_store(pare_store *store, const char *path, pare_model **out)
+{
+    return load(store, path, false, out);
+}
+
+static pare_status open_and_load(const char *path, bool mapped, pare_model **out)
 {
     pare_store *store = NULL;
     *out = NULL;
     PARE_TRY(pare_store_open(path, &store));
-    pare_status status = pare_model_from_store(store, path, out);
+    pare_status status = load(store, path, mapped, out);
     pare_store_close(store);
     return status;
+}
+
+pare_status pare_model_open(const char *path, pare_model **out)
+{
+    return open_and_load(path, false, out);
+}
+
+pare_status pare_model_map(const char *path, pare_model **out)
+{
+    return open_and_load(path, true, out);
 }

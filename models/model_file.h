@@ -15,6 +15,10 @@ pare_status pare_model_entries(const pare_model *model, pare_arena *arena, pare_
                                size_t *n_arrays, pare_attribute **attributes,
                                size_t *n_attributes);
 
+/* As pare_model_open, but numbers stay in the file's pages, without a copy, until they are changed:
+ * for a model that only answers, whose weights are packed. */
+pare_status pare_model_map(const char *path, pare_model **out);
+
 /* The model in an open store of that path. On success *out is the caller's. */
 pare_status pare_model_from_store(pare_store *store, const char *path, pare_model **out);
 

@@ -6,6 +6,7 @@
 
 #include "core/elementary.h"
 #include "models/answer.h"
+#include "models/model_file.h"
 #include "tasks/head.h"
 #include "tasks/submission.h"
 
@@ -343,7 +344,7 @@ pare_status pare_eval_session_open(const pare_evaluate_options *options, pare_ev
     *s = (pare_eval_session){.arena = pare_arena_new("evaluation")};
     if (!s->arena)
         return PARE_MEMORY;
-    PARE_TRY(pare_model_open(options->model, &s->model));
+    PARE_TRY(pare_model_map(options->model, &s->model));
     PARE_TRY(pare_tokenizer_new(&s->model->vocabulary, &s->tokenizer));
     PARE_TRY(open_set(s, options));
     PARE_TRY(pare_encoded_fits(&s->set.encoded[0], &s->model->config, options->model));

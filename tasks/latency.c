@@ -7,6 +7,7 @@
 #include "core/clock.h"
 #include "core/philox.h"
 #include "models/answer.h"
+#include "models/model_file.h"
 #include "tasks/evaluate.h"
 
 /* Where the plan leaves it open: enough turns for a median and its interval, or as many as three
@@ -283,7 +284,7 @@ typedef struct latency_files {
 static pare_status open_models(latency_files *f, const char *const *files)
 {
     for (int i = 0; i < f->n; i++) {
-        PARE_TRY(pare_model_open(files[i], &f->models[i]));
+        PARE_TRY(pare_model_map(files[i], &f->models[i]));
         if (!f->models[i]->classifier.weight)
             return pare_hint(pare_fail(PARE_INPUT, "%s has no head for a task", files[i]),
                              "fine-tune it first: pare finetune --model %s", files[i]);

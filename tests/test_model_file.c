@@ -69,6 +69,9 @@ static void test_model_round_trip(void **state)
         assert_ok(pare_model_save(model, path));
         assert_ok(pare_model_open(path, &back));
         assert_same_model(model, back);
+        pare_model_free(back);
+        assert_ok(pare_model_map(path, &back));
+        assert_same_model(model, back);
         pare_model_free(model);
         pare_model_free(back);
     }
