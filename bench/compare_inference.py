@@ -16,8 +16,8 @@ one batch is the median of that turn; the table has the medians over the turns, 
 the fastest other engine's of the same precision, taken within a turn.
 
 The whole dev set: PyTorch, ONNX Runtime and OpenVINO in batches of 64 sorted by length, tokenised
-beforehand, the model loaded and warm. `pare evaluate` is timed as a process, with loading the
-model, reading the file and tokenising it.
+beforehand, the model loaded and warm. pare twice: in the same state, as one batch of `pare latency`;
+and `pare evaluate` as a process, with loading the model, reading the file and tokenising it.
 """
 import argparse
 import csv
@@ -34,6 +34,7 @@ NEEDS = ["torch==2.13.0", "transformers==5.23.0", "onnx", "onnxruntime", "onnxsc
          "scipy", "scikit-learn"]
 MODULES = "torch, transformers, onnxruntime, openvino, onnxscript"
 EVALUATION_BATCH = 64
+PROCESS = ", process"
 PAUSE = 0.5  # seconds before an engine's turn: the others' threads have stopped spinning
 
 
@@ -192,14 +193,16 @@ def time_batches(forward, batches):
     return times
 
 
-def turn(args, file, engines, batches, size):
-    """One turn: {engine: milliseconds}."""
-    total = statistics.median if size else sum
+def turn(args, file, engines, batches, size, whole):
+    """One turn: {engine: milliseconds}; of a whole set also those of pare as a process."""
+    total = sum if whole else statistics.median
     row = {}
     for name, precision in [("pare", "fp32")] + [("pare, bf16", "bf16")] * args.bf16:
         time.sleep(PAUSE)
-        row[name] = (pare_latency(args, file, size, precision) if size
-                     else pare_evaluate(args, file, precision))
+        row[name] = pare_latency(args, file, size, precision)
+        if whole:
+            time.sleep(PAUSE)
+            row[name + PROCESS] = pare_evaluate(args, file, precision)
     for name, (_, forward) in engines.items():
         time.sleep(PAUSE)
         row[name] = total(time_batches(forward, batches))
@@ -214,6 +217,18 @@ def ratio(rows, engines, ours, precision):
     return statistics.median(row[ours] / min(row[n] for n in names) for row in rows)
 
 
+def write_row(label, rows, engines, columns, suffix, write):
+    """The medians, and the ratios of pare's time, which is the one of that suffix."""
+    ours = {"pare": "fp32", "pare, bf16": "bf16"}
+    keys = [c + suffix if c in ours else c for c in columns]
+    cells = [f"{statistics.median(r[k] for r in rows):.1f}" for k in keys]
+    for name, precision in ours.items():
+        if name in columns:
+            r = ratio(rows, engines, name + suffix, precision)
+            cells.append("–" if r is None else f"{r:.2f}")
+    write(f"| {label} | {' | '.join(cells)} |")
+
+
 def compare(args, name, write):
     from transformers import AutoTokenizer
     directory, file = make_model(args, name)
@@ -224,22 +239,18 @@ def compare(args, name, write):
     columns = ["pare"] + (["pare, bf16"] if args.bf16 else []) + list(engines)
     write(f"\n## {name}\n\n| milliseconds | {' | '.join(columns)} | pare / best fp32 |"
           + (" bf16 |" if args.bf16 else "") + "\n|" + "---|" * (len(columns) + 2 + args.bf16))
-    for size in (1, 8, 32, 0):
-        if size:
-            batches = list(batches_of(tokenizer, sentences[:size * args.batches], size))
-        else:
+    for size in (1, 8, 32, len(sentences)):
+        whole = size == len(sentences)
+        if whole:
             batches = list(batches_of(tokenizer, sorted(sentences, key=len), EVALUATION_BATCH))
+        else:
+            batches = list(batches_of(tokenizer, sentences[:size * args.batches], size))
         for _, forward in engines.values():
             time_batches(forward, batches)  # warm, and compiled for these shapes
-        rows = [turn(args, file, engines, batches, size) for _ in range(args.turns)]
-        cells = [f"{statistics.median(r[c] for r in rows):.1f}" if c in rows[0] else "–"
-                 for c in columns]
-        ratios = [ratio(rows, engines, "pare", "fp32")]
-        if args.bf16:
-            ratios.append(ratio(rows, engines, "pare, bf16", "bf16"))
-        label = f"batch {size}" if size else "whole dev set"
-        write(f"| {label} | {' | '.join(cells)} | "
-              + " | ".join("–" if r is None else f"{r:.2f}" for r in ratios) + " |")
+        rows = [turn(args, file, engines, batches, size, whole) for _ in range(args.turns)]
+        write_row("whole dev set" if whole else f"batch {size}", rows, engines, columns, "", write)
+        if whole:
+            write_row("the same, pare as a process", rows, engines, columns, PROCESS, write)
 
 
 def main():
