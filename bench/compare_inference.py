@@ -16,8 +16,8 @@ one batch is the median of that turn; the table has the medians over the turns, 
 the fastest other engine's of the same precision, taken within a turn.
 
 The whole dev set: PyTorch, ONNX Runtime and OpenVINO in batches of 64 sorted by length, tokenised
-beforehand, the model loaded and warm. pare twice: in the same state, as one batch of `pare latency`;
-and `pare evaluate` as a process, with loading the model, reading the file and tokenising it.
+beforehand, the model loaded and warm. pare twice: in the same state, as one batch of `pare
+latency`; and `pare evaluate` as a process, with loading, reading the file and tokenising it.
 """
 import argparse
 import csv
