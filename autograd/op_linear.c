@@ -173,7 +173,7 @@ pare_tensor *pare_linear(pare_tape *t, pare_tensor *x, pare_activation act, pare
     if (y)
         pare_product(t, y->data, kept_or_made(t, x, &saved), w, b ? b->data : NULL, x->rows);
     pare_arena_release(t->scratch, mark);
-    if (t->status != PARE_OK)
+    if (!y || t->status != PARE_OK)
         return NULL;
     y->grad_is_operand = true;
     return pare_tape_record(t, PARE_OP_linear, y, (pare_tensor *[]){x, w, b}, 3, &saved,
