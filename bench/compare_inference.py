@@ -130,6 +130,11 @@ def openvino_engine(directory, threads, dtype):
     return lambda batch: compiled(batch)[0]
 
 
+def ours(args):
+    """pare's columns, and their precisions."""
+    return {"pare": "fp32", "pare, bf16": "bf16"} if args.bf16 else {"pare": "fp32"}
+
+
 def make_engines(args, directory):
     """Name: (precision, function). What this machine cannot run is left out, with a word."""
     wanted = {
@@ -197,7 +202,7 @@ def turn(args, file, engines, batches, size, whole):
     """One turn: {engine: milliseconds}; of a whole set also those of pare as a process."""
     total = sum if whole else statistics.median
     row = {}
-    for name, precision in [("pare", "fp32")] + [("pare, bf16", "bf16")] * args.bf16:
+    for name, precision in ours(args).items():
         time.sleep(PAUSE)
         row[name] = pare_latency(args, file, size, precision)
         if whole:
@@ -209,23 +214,19 @@ def turn(args, file, engines, batches, size, whole):
     return row
 
 
-def ratio(rows, engines, ours, precision):
+def ratio(rows, engines, name, precision):
     """pare's time over the fastest other engine's, within a turn; the median turn."""
-    names = [n for n, (p, _) in engines.items() if p == precision]
-    if not names or ours not in rows[0]:
-        return None
-    return statistics.median(row[ours] / min(row[n] for n in names) for row in rows)
+    others = [n for n, (p, _) in engines.items() if p == precision]
+    if not others:
+        return "–"
+    return f"{statistics.median(row[name] / min(row[n] for n in others) for row in rows):.2f}"
 
 
-def write_row(label, rows, engines, columns, suffix, write):
+def write_row(args, label, rows, engines, suffix, write):
     """The medians, and the ratios of pare's time, which is the one of that suffix."""
-    ours = {"pare": "fp32", "pare, bf16": "bf16"}
-    keys = [c + suffix if c in ours else c for c in columns]
-    cells = [f"{statistics.median(r[k] for r in rows):.1f}" for k in keys]
-    for name, precision in ours.items():
-        if name in columns:
-            r = ratio(rows, engines, name + suffix, precision)
-            cells.append("–" if r is None else f"{r:.2f}")
+    names = [name + suffix for name in ours(args)]
+    cells = [f"{statistics.median(r[n] for r in rows):.1f}" for n in [*names, *engines]]
+    cells += [ratio(rows, engines, n, p) for n, p in zip(names, ours(args).values())]
     write(f"| {label} | {' | '.join(cells)} |")
 
 
@@ -236,7 +237,7 @@ def compare(args, name, write):
     sentences = read_sentences(args)
     engines = make_engines(args, directory)
     check_same(args, file, engines, tokenizer, sentences)
-    columns = ["pare"] + (["pare, bf16"] if args.bf16 else []) + list(engines)
+    columns = [*ours(args), *engines]
     write(f"\n## {name}\n\n| milliseconds | {' | '.join(columns)} | pare / best fp32 |"
           + (" bf16 |" if args.bf16 else "") + "\n|" + "---|" * (len(columns) + 2 + args.bf16))
     for size in (1, 8, 32, len(sentences)):
@@ -248,9 +249,9 @@ def compare(args, name, write):
         for _, forward in engines.values():
             time_batches(forward, batches)  # warm, and compiled for these shapes
         rows = [turn(args, file, engines, batches, size, whole) for _ in range(args.turns)]
-        write_row("whole dev set" if whole else f"batch {size}", rows, engines, columns, "", write)
+        write_row(args, "whole dev set" if whole else f"batch {size}", rows, engines, "", write)
         if whole:
-            write_row("the same, pare as a process", rows, engines, columns, PROCESS, write)
+            write_row(args, "the same, pare as a process", rows, engines, PROCESS, write)
 
 
 def main():
