@@ -311,13 +311,21 @@ INLINE void fill_edge(word *to, pare_numbers from, int64_t stride, bool along, b
     fill_register(to, whole, whole_stride, along, turned, terms, 0);
 }
 
+/* Number `at` of the registers across, number `group` along the depth. */
+typedef struct place {
+    int64_t at, group;
+} place;
+
 /* Registers are filled in the order in which their lines lie in memory: along, line after line,
- * else step after step of depth. Where the lines of number n begin: */
-INLINE int64_t start_of_register(int64_t n, int64_t groups, int64_t registers, int64_t stride,
-                                 bool along)
+ * else step after step of depth. The place of number n, and where the lines of a place begin: */
+INLINE place place_of(int64_t n, int64_t groups, int64_t registers, bool along)
 {
-    return along ? n / groups * SIDE * stride + n % groups * STEPS
-                 : n % registers * SIDE + n / registers * STEPS * stride;
+    return along ? (place){n / groups, n % groups} : (place){n % registers, n / registers};
+}
+
+INLINE int64_t start_of_lines(place p, int64_t stride, bool along)
+{
+    return p.at * SIDE * (along ? stride : 1) + p.group * STEPS * (along ? 1 : stride);
 }
 
 INLINE void pack_panels(real *panels, pare_numbers from, int64_t stride, bool along, bool turned,
@@ -325,15 +333,15 @@ INLINE void pack_panels(real *panels, pare_numbers from, int64_t stride, bool al
 {
     const int64_t groups = (depth + STEPS - 1) / STEPS, registers = (count + TILE - 1) / TILE * 2;
     for (int64_t n = 0; n < groups * registers; n++) {
-        const int64_t group = along ? n % groups : n / registers;
-        const int64_t at = along ? n / groups : n % registers;
-        word *to = (word *)panels + ((at / 2 * groups + group) * terms * 2 + at % 2) * REGISTER;
-        int64_t lines = count - at * SIDE, steps = depth - group * STEPS;
+        const place p = place_of(n, groups, registers, along);
+        const int64_t start = start_of_lines(p, stride, along);
+        const int64_t ahead =
+            start_of_lines(place_of(n + AHEAD, groups, registers, along), stride, along) - start;
+        word *to =
+            (word *)panels + ((p.at / 2 * groups + p.group) * terms * 2 + p.at % 2) * REGISTER;
+        int64_t lines = count - p.at * SIDE, steps = depth - p.group * STEPS;
         lines = lines < 0 ? 0 : lines < SIDE ? lines : SIDE;
         steps = steps < STEPS ? steps : STEPS;
-        const int64_t start = start_of_register(n, groups, registers, stride, along);
-        const int64_t ahead =
-            start_of_register(n + AHEAD, groups, registers, stride, along) - start;
         if (lines == SIDE && steps == STEPS)
             fill_register(to, pare_numbers_at(from, start), stride, along, turned, terms, ahead);
         else
