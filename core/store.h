@@ -78,7 +78,8 @@ pare_status pare_store_read(pare_store *store, const char *name, pare_dtype as, 
 
 /* The file's bytes without a copy; the map is the caller's, and outlives the store. */
 pare_status pare_store_map(const pare_store *store, pare_map *map);
-/* The array's place in that map; NULL where it has to be read: another type, or not aligned. */
+/* The array's place in that map; NULL where it has to be read: of another type, not aligned, or
+ * without a map. */
 void *pare_store_find_mapped(const pare_store *store, const pare_map *map, const char *name,
                              pare_dtype as);
 

@@ -348,7 +348,8 @@ void *pare_store_find_mapped(const pare_store *store, const pare_map *map, const
                              pare_dtype as)
 {
     const pare_item *item = find_item(store, name);
-    if (!item || item->array.dtype != as || item->at % pare_dtype_size(as) != 0)
+    if (!item || item->array.dtype != as || item->at % pare_dtype_size(as) != 0 ||
+        item->at + item->bytes > map->size)
         return NULL;
     return (void *)(uintptr_t)(map->bytes + item->at);
 }

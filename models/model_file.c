@@ -201,9 +201,7 @@ static pare_status read_tensors(const outline *o, pare_model *model)
         const pare_array *a;
         pare_tensor *x = &model->params[i]->tensor;
         PARE_TRY(find_array(o, model->params[i]->name, &a));
-        real *place = model->file.size == 0 ? NULL
-                                            : pare_store_find_mapped(o->store, &model->file,
-                                                                     a->name, PARE_REAL_DTYPE);
+        real *place = pare_store_find_mapped(o->store, &model->file, a->name, PARE_REAL_DTYPE);
         if (place)
             x->data = place;
         else

@@ -12,16 +12,23 @@ enum { CHUNK = 1 << 16 };
 
 #define ADAM_EPSILON 1e-8
 
+typedef struct late_row {
+    int64_t row, done; /* updates that it has had */
+} late_row;
+
 /* A table of embeddings. */
-struct pare_optimizer_table {
+typedef struct pare_optimizer_table {
     pare_late_rows late; /* what its tensor knows of it: the first field */
-    pare_optimizer *optimizer;
-    int slot;      /* index into params[] */
-    int64_t *done; /* [rows] updates that each row has had */
-    struct late_row {
-        int64_t row, done;
-    } *rows; /* room for the rows of one call */
-};
+    const pare_optimizer *optimizer;
+    int slot;       /* index into params[] */
+    int64_t *done;  /* [rows] updates that each row has had */
+    late_row *rows; /* room for those of one call */
+} pare_optimizer_table;
+
+static pare_optimizer_table *table_of(const pare_tensor *x)
+{
+    return (pare_optimizer_table *)x->late;
+}
 
 /* Whole rows, where they have states. */
 static int64_t chunk_size(const pare_tensor *x)
@@ -67,7 +74,6 @@ static bool add_table(pare_optimizer *o, pare_arena *arena, int i)
     table->slot = i;
     table->done = pare_arena_zalloc(arena, (size_t)x->rows * sizeof *table->done);
     table->rows = pare_arena_alloc(arena, (size_t)x->rows * sizeof *table->rows);
-    o->tables[i] = table;
     x->late = &table->late;
     return table->done && table->rows;
 }
@@ -77,10 +83,7 @@ static bool add_state(pare_optimizer *o, pare_arena *arena, int i)
 {
     pare_tensor *x = &o->params[i]->tensor;
     const size_t bytes = (size_t)pare_tensor_size(x) * sizeof(real);
-    x->needs_grad = true;
     x->has_grad = false;
-    x->row_state = NULL;
-    x->late = NULL;
     if (pare_param_is_table(o->params[i]) && !add_table(o, arena, i))
         return false;
     x->grad = pare_arena_alloc(arena, bytes);
@@ -102,8 +105,7 @@ pare_status pare_optimizer_new(pare_arena *arena, pare_param *const *params, int
     o->params = pare_arena_alloc(arena, (size_t)n * sizeof *o->params);
     o->m = pare_arena_alloc(arena, (size_t)n * sizeof *o->m);
     o->v = pare_arena_alloc(arena, (size_t)n * sizeof *o->v);
-    o->tables = pare_arena_zalloc(arena, (size_t)n * sizeof *o->tables);
-    if (!o->params || !o->m || !o->v || !o->tables)
+    if (!o->params || !o->m || !o->v)
         return PARE_MEMORY;
     o->beta1 = 0.9;
     o->beta2 = 0.999;
@@ -112,6 +114,8 @@ pare_status pare_optimizer_new(pare_arena *arena, pare_param *const *params, int
     o->weight_decay = weight_decay;
     for (int i = 0; i < n; i++) {
         params[i]->tensor.needs_grad = !params[i]->frozen;
+        params[i]->tensor.row_state = NULL;
+        params[i]->tensor.late = NULL;
         if (!params[i]->frozen)
             o->params[o->n++] = params[i];
     }
@@ -133,9 +137,11 @@ void pare_optimizer_moments_changed(pare_optimizer *o)
     o->settled = o->updates;
     for (int i = 0; i < o->n; i++) {
         const pare_tensor *x = &o->params[i]->tensor;
-        for (int64_t r = 0; o->tables[i] && r < x->rows; r++)
-            o->tables[i]->done[r] = o->updates;
-        for (int64_t e = 0; o->tables[i] && e < pare_tensor_size(x); e++)
+        if (!x->late)
+            continue;
+        for (int64_t r = 0; r < x->rows; r++)
+            table_of(x)->done[r] = o->updates;
+        for (int64_t e = 0; e < pare_tensor_size(x); e++)
             if (o->m[i][e] != 0 || o->v[i][e] != 0)
                 x->row_state[e / x->cols] = PARE_ROW_MOVING;
     }
@@ -206,8 +212,10 @@ static pare_adamw_step step_of(const pare_optimizer *o, const pare_param *p,
 }
 
 /* A row's updates up to number `last`, with a gradient of zeros. */
-static void catch_up(const pare_optimizer *o, int slot, struct late_row late, int64_t last)
+static void catch_up(const pare_optimizer_table *table, late_row late, int64_t last)
 {
+    const pare_optimizer *o = table->optimizer;
+    const int slot = table->slot;
     const pare_tensor *x = &o->params[slot]->tensor;
     const pare_kernels *k = pare_kernels_get();
     const int64_t at = late.row * x->cols;
@@ -225,7 +233,7 @@ static void catch_up(const pare_optimizer *o, int slot, struct late_row late, in
 static void late_row_tile(void *context, int64_t tile)
 {
     const pare_optimizer_table *table = context;
-    catch_up(table->optimizer, table->slot, table->rows[tile], table->optimizer->updates);
+    catch_up(table, table->rows[tile], table->optimizer->updates);
 }
 
 static void update_late_rows(pare_late_rows *late, const int32_t *rows, int64_t n)
@@ -238,7 +246,7 @@ static void update_late_rows(pare_late_rows *late, const int32_t *rows, int64_t 
         if (*done == o->updates)
             continue;
         waiting += o->updates - *done;
-        table->rows[count++] = (struct late_row){rows[i], *done};
+        table->rows[count++] = (late_row){rows[i], *done};
         *done = o->updates;
     }
     pare_parallel_work(count, (double)(waiting * o->params[table->slot]->tensor.cols),
@@ -249,12 +257,10 @@ static void settle_tile(void *context, int64_t tile)
 {
     const pare_optimizer *o = context;
     const pare_optimizer_chunk *c = &o->chunks[tile];
-    const pare_optimizer_table *table = o->tables[c->slot];
-    if (!table)
-        return;
-    const int64_t cols = o->params[c->slot]->tensor.cols, end = (c->start + c->size) / cols;
-    for (int64_t r = c->start / cols; r < end; r++) {
-        catch_up(o, c->slot, (struct late_row){r, table->done[r]}, o->updates);
+    const pare_tensor *x = &o->params[c->slot]->tensor;
+    const pare_optimizer_table *table = table_of(x);
+    for (int64_t r = c->start / x->cols; table && r < (c->start + c->size) / x->cols; r++) {
+        catch_up(table, (late_row){r, table->done[r]}, o->updates);
         table->done[r] = o->updates;
     }
 }
@@ -271,15 +277,15 @@ static void update_rows(const pare_optimizer *o, const pare_optimizer_chunk *c,
                         const pare_adamw_step *step)
 {
     const pare_tensor *x = &o->params[c->slot]->tensor;
-    int64_t *done = o->tables[c->slot]->done;
+    const pare_optimizer_table *table = table_of(x);
     for (int64_t at = c->start; x->has_grad && at < c->start + c->size; at += x->cols) {
         const int64_t r = at / x->cols;
         if (x->row_state[r] != PARE_ROW_GRADIENT)
             continue;
-        catch_up(o, c->slot, (struct late_row){r, done[r]}, o->updates - 1);
+        catch_up(table, (late_row){r, table->done[r]}, o->updates - 1);
         pare_kernels_get()->adamw(x->data + at, o->m[c->slot] + at, o->v[c->slot] + at,
                                   x->grad + at, x->cols, step);
-        done[r] = o->updates;
+        table->done[r] = o->updates;
     }
 }
 
@@ -290,7 +296,7 @@ static void update_tile(void *context, int64_t tile)
     const pare_tensor *x = &o->params[c->slot]->tensor;
     const pare_adamw_step step =
         step_of(o, o->params[c->slot], &o->latest[o->updates % PARE_LATE_UPDATES]);
-    if (o->tables[c->slot]) {
+    if (x->late) {
         update_rows(o, c, &step);
         return;
     }

@@ -35,12 +35,9 @@ typedef struct pare_optimizer_update {
     double correction1, correction2; /* of the moments' bias */
 } pare_optimizer_update;
 
-typedef struct pare_optimizer_table pare_optimizer_table;
-
 typedef struct pare_optimizer {
     pare_param **params; /* [n] the trained ones, in the model's order */
     real **m, **v;       /* [n] moments, of each tensor's shape */
-    pare_optimizer_table **tables; /* [n] of tables of embeddings; NULL for others */
     int n;
     int64_t updates;     /* t: how many there have been */
     int64_t settled;     /* up to this one every row has had all */
@@ -55,7 +52,8 @@ typedef struct pare_optimizer {
 } pare_optimizer;
 
 /* Takes the parameters of params[n] that are not frozen, gives each a gradient buffer and zero
- * moments in `arena`, and marks its tensor as needing gradients (frozen ones as not needing).
+ * moments in `arena`, and marks its tensor as needing gradients (frozen ones as not needing). The
+ * tensors refer to these: no op may see them once the arena is gone.
  * variant is "adamw" or "bert". */
 pare_status pare_optimizer_new(pare_arena *arena, pare_param *const *params, int n,
                                const char *variant, double weight_decay, pare_optimizer **out);

@@ -184,7 +184,7 @@ static double whole_weights(const pare_optimizer *o)
 {
     double n = 0;
     for (int i = 0; i < o->n; i++)
-        n += o->tables[i] ? 0 : (double)pare_tensor_size(&o->params[i]->tensor);
+        n += o->params[i]->tensor.late ? 0 : (double)pare_tensor_size(&o->params[i]->tensor);
     return n;
 }
 
